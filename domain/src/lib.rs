@@ -1,0 +1,22 @@
+//! Crumb's types and rules. Pure: no IO, no async, no clock, no randomness, no serde. Time and
+//! chance come in as arguments; what goes out is a value. `archive` and `ledger` keep these types,
+//! `app` decides with them, `web` prints them.
+#![deny(clippy::float_arithmetic)]
+
+pub mod access;
+pub mod archive_query;
+pub mod click;
+pub mod conversion;
+pub mod conversion_query;
+pub mod conversion_request;
+pub mod dialect;
+pub mod ids;
+pub mod money;
+pub mod network;
+pub mod network_change;
+pub mod pricing;
+pub mod routing;
+pub mod segment;
+pub mod status;
+pub mod time;
+pub mod tokens;

@@ -1,0 +1,81 @@
+//! The five states of a conversion.
+
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// Where a conversion stands.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum ConversionStatus {
+    /// Recorded, awaiting approval.
+    Pending,
+    /// Accepted: it pays.
+    Approved,
+    /// Refused by the advertiser: it pays nobody.
+    Rejected,
+    /// Was approved, later taken back.
+    Reversed,
+    /// Recorded, never payable.
+    Ignored,
+}
+
+/// A text that names no status.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("not a status: use pending, approved, rejected, reversed (returned) or ignored (scrubbed)")]
+pub struct UnknownStatus;
+
+impl ConversionStatus {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Pending, Self::Approved, Self::Rejected, Self::Reversed, Self::Ignored];
+
+    /// Its name in the API and in the ledger.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+            Self::Reversed => "reversed",
+            Self::Ignored => "ignored",
+        }
+    }
+
+    /// Whether the conversion is worth its price in this state; otherwise it is worth nothing.
+    pub fn pays(self) -> bool {
+        matches!(self, Self::Pending | Self::Approved)
+    }
+}
+
+impl fmt::Display for ConversionStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for ConversionStatus {
+    type Err = UnknownStatus;
+
+    /// Reads a name, or CAKE's other word for it: `returned`, `scrubbed`.
+    fn from_str(text: &str) -> Result<Self, UnknownStatus> {
+        match text {
+            "returned" => Ok(Self::Reversed),
+            "scrubbed" => Ok(Self::Ignored),
+            _ => Self::ALL.into_iter().find(|it| it.name() == text).ok_or(UnknownStatus),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_status_round_trips_and_cakes_words_are_known() {
+        for status in ConversionStatus::ALL {
+            assert_eq!(status.name().parse(), Ok(status));
+        }
+        assert_eq!("returned".parse(), Ok(ConversionStatus::Reversed));
+        assert_eq!("scrubbed".parse(), Ok(ConversionStatus::Ignored));
+        assert_eq!("paid".parse::<ConversionStatus>(), Err(UnknownStatus));
+    }
+}

@@ -1,0 +1,315 @@
+//! Tokens in saved URLs: `#affid#`, `{affiliate_id}` and `[[affid]]` all name the same value. A URL
+//! is read once, when it is saved or the network is loaded; expanding it is then only copying.
+
+use std::fmt::Write as _;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use thiserror::Error;
+
+/// Everything but the unreserved characters of RFC 3986 is encoded in a token's value.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The longest URL that may be saved: what every browser and server still takes.
+pub const URL_BYTES_MAX: usize = 2048;
+
+/// A value that a URL can ask for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Token {
+    /// The affiliate's id.
+    AffiliateId,
+    /// The offer's id.
+    OfferId,
+    /// The campaign's id.
+    CampaignId,
+    /// The creative's id.
+    CreativeId,
+    /// A sub id, 0 to 4 for `s1` to `s5`.
+    SubId(u8),
+    /// The click's id.
+    ClickId,
+    /// The visitor's id, where there is a cookie.
+    VisitorId,
+    /// The device id of the link.
+    Udid,
+    /// The conversion's id.
+    ConversionId,
+    /// The advertiser's transaction id.
+    UniqueId,
+    /// The advertiser's order reference.
+    OrderId,
+    /// What the affiliate gets.
+    Payout,
+    /// The sale's total.
+    Amount,
+    /// The conversion's status.
+    ConversionStatus,
+    /// The event's id.
+    EventId,
+    /// An advertiser field, 0 to 4 for `adv1` to `adv5`.
+    Adv(u8),
+    /// The address the conversion call came from.
+    ConversionIp,
+    /// The address the click came from.
+    ClickIp,
+    /// When the conversion happened, in Unix seconds.
+    UnixTime,
+    /// When the conversion happened, as `2013-11-12T13:04:27.5670000`.
+    ConversionTime,
+}
+
+/// Every name, with its token: CAKE's, the v2 names, and those of other trackers.
+const NAMES: &[(&str, Token)] = &[
+    ("affid", Token::AffiliateId),
+    ("affiliate_id", Token::AffiliateId),
+    ("oid", Token::OfferId),
+    ("offer_id", Token::OfferId),
+    ("campid", Token::CampaignId),
+    ("campaign_id", Token::CampaignId),
+    ("cid", Token::CreativeId),
+    ("creative_id", Token::CreativeId),
+    ("reqid", Token::ClickId),
+    ("oreqid", Token::ClickId),
+    ("reqsessid", Token::ClickId),
+    ("click_id", Token::ClickId),
+    ("transaction_id", Token::ClickId),
+    ("clickid", Token::ClickId),
+    ("subid", Token::ClickId),
+    ("vstid", Token::VisitorId),
+    ("udid", Token::Udid),
+    ("leadid", Token::ConversionId),
+    ("conversion_id", Token::ConversionId),
+    ("tid", Token::UniqueId),
+    ("txid", Token::UniqueId),
+    ("invoiceid", Token::UniqueId),
+    ("unique_id", Token::UniqueId),
+    ("order_id", Token::OrderId),
+    ("price", Token::Payout),
+    ("payout", Token::Payout),
+    ("amount", Token::Amount),
+    ("status", Token::ConversionStatus),
+    ("conversion_status", Token::ConversionStatus),
+    ("event_id", Token::EventId),
+    ("ip", Token::ConversionIp),
+    ("sourceip", Token::ClickIp),
+    ("utcunixtime", Token::UnixTime),
+    ("sourcetime", Token::ConversionTime),
+    ("sourcedate", Token::ConversionTime),
+    ("adv_sub", Token::Adv(0)),
+];
+
+impl Token {
+    /// The token of that name, in any case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let name = name.to_ascii_lowercase();
+        let listed = NAMES.iter().find(|(known, _)| *known == name).map(|(_, token)| *token);
+        listed
+            .or_else(|| crate::dialect::sub_id_index(&name).map(Self::SubId))
+            .or_else(|| numbered(&name, "adv").map(Self::Adv))
+    }
+}
+
+/// 0 to 4 for `prefix1` to `prefix5`.
+pub(crate) fn numbered(name: &str, prefix: &str) -> Option<u8> {
+    match name.strip_prefix(prefix)?.as_bytes() {
+        [digit @ b'1'..=b'5'] => Some(digit - b'1'),
+        _ => None,
+    }
+}
+
+/// Why a URL cannot be saved.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum BadUrl {
+    /// Not an absolute http or https URL.
+    #[error("not a URL: it must begin with http:// or https:// and name a host")]
+    NotAUrl,
+    /// Longer than [`URL_BYTES_MAX`].
+    #[error("a URL may be at most {URL_BYTES_MAX} bytes long")]
+    TooLong,
+    /// A token nobody knows.
+    #[error("unknown token {0}")]
+    UnknownToken(String),
+}
+
+/// A URL read into literal text and tokens.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UrlTemplate {
+    text: String,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Part {
+    Literal(String),
+    Token(Token),
+}
+
+impl UrlTemplate {
+    /// Reads an absolute http or https URL with its tokens.
+    pub fn parse(text: &str) -> Result<Self, BadUrl> {
+        if text.len() > URL_BYTES_MAX {
+            return Err(BadUrl::TooLong);
+        }
+        let parts = split(text)?;
+        let sample: String = parts.iter().map(Part::sample).collect();
+        let url = url::Url::parse(&sample).map_err(|_| BadUrl::NotAUrl)?;
+        let plain = text.bytes().all(|b| b > b' ' && b != 0x7f);
+        if plain && matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty() {
+            Ok(Self { text: text.to_owned(), parts })
+        } else {
+            Err(BadUrl::NotAUrl)
+        }
+    }
+
+    /// The URL as it was saved.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The URL with every token replaced by its value, percent-encoded. A value that is not known
+    /// at this point is the empty string.
+    pub fn expand<'v>(&self, value: impl Fn(Token) -> std::borrow::Cow<'v, str>) -> String {
+        let mut url = String::with_capacity(self.text.len() + 64);
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => url.push_str(text),
+                Part::Token(token) => {
+                    write!(url, "{}", utf8_percent_encode(&value(*token), ENCODED))
+                        .expect("writing to a string");
+                }
+            }
+        }
+        url
+    }
+}
+
+impl Part {
+    /// Literal text, its non-ASCII characters percent-encoded so that it can stand in a header.
+    fn literal(text: &str) -> Self {
+        const CONTROLS: &AsciiSet = &percent_encoding::CONTROLS.add(b'"').add(b'<').add(b'>');
+        Self::Literal(utf8_percent_encode(text, CONTROLS).to_string())
+    }
+
+    /// What stands for the part while the whole is checked to be a URL.
+    fn sample(&self) -> &str {
+        match self {
+            Self::Literal(text) => text,
+            Self::Token(_) => "0",
+        }
+    }
+}
+
+fn split(text: &str) -> Result<Vec<Part>, BadUrl> {
+    let mut parts = Vec::new();
+    let (mut rest, mut literal) = (text, String::new());
+    while let Some(first) = rest.chars().next() {
+        if let Some((name, written)) = token_at(rest) {
+            let token = Token::from_name(name).ok_or_else(|| BadUrl::UnknownToken(written.to_owned()))?;
+            if !literal.is_empty() {
+                parts.push(Part::literal(&std::mem::take(&mut literal)));
+            }
+            parts.push(Part::Token(token));
+            rest = &rest[written.len()..];
+        } else {
+            literal.push(first);
+            rest = &rest[first.len_utf8()..];
+        }
+    }
+    if !literal.is_empty() {
+        parts.push(Part::literal(&literal));
+    }
+    Ok(parts)
+}
+
+/// A token at the very start of `text`: its name and how it is written.
+fn token_at(text: &str) -> Option<(&str, &str)> {
+    for (open, close) in [("#", "#"), ("{", "}"), ("[[", "]]")] {
+        let Some(inner) = text.strip_prefix(open) else { continue };
+        let length = inner.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
+        if length > 0 && inner[length..].starts_with(close) {
+            return Some((&inner[..length], &text[..open.len() + length + close.len()]));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn expand(text: &str) -> String {
+        UrlTemplate::parse(text).unwrap_or_else(|error| panic!("{text}: {error}")).expand(|token| match token
+        {
+            Token::AffiliateId => "7".into(),
+            Token::ClickId => "id-1".into(),
+            Token::SubId(index) => format!("s{}&=", index + 1).into(),
+            _ => "".into(),
+        })
+    }
+
+    #[test]
+    fn every_style_and_dialect_names_the_same_value() {
+        for name in ["#affid#", "{affiliate_id}", "[[affid]]", "{AFFID}", "#Affiliate_Id#"] {
+            assert_eq!(expand(&format!("https://x.example/?a={name}")), "https://x.example/?a=7");
+        }
+        for name in
+            ["#reqid#", "#oreqid#", "#reqsessid#", "{click_id}", "{transaction_id}", "{clickid}", "[[subid]]"]
+        {
+            assert_eq!(expand(&format!("https://x.example/{name}")), "https://x.example/id-1", "{name}");
+        }
+        for name in ["#s2#", "{sub_id_2}", "{sub2}", "{aff_sub2}", "{t2}", "{c2}"] {
+            assert_eq!(expand(&format!("https://x.example/{name}")), "https://x.example/s2%26%3D", "{name}");
+        }
+    }
+
+    #[test]
+    fn text_that_is_no_token_stays() {
+        for (url, expected) in [
+            ("https://x.example/#s1##s2#", "https://x.example/s1%26%3Ds2%26%3D"),
+            ("https://x.example/#top", "https://x.example/#top"),
+            ("https://x.example/?q={}&r=[x]&price=#price#", "https://x.example/?q={}&r=[x]&price="),
+            ("https://x.example/ü", "https://x.example/%C3%BC"),
+        ] {
+            assert_eq!(expand(url), expected);
+        }
+    }
+
+    #[test]
+    fn unknown_tokens_and_other_schemes_are_refused() {
+        let check = |url: &str, error: BadUrl| assert_eq!(UrlTemplate::parse(url), Err(error), "{url}");
+        check("https://x.example/?a={affilate_id}", BadUrl::UnknownToken("{affilate_id}".into()));
+        check("https://x.example/?a=#s6#", BadUrl::UnknownToken("#s6#".into()));
+        check("https://x.example/?a=[[adv6]]", BadUrl::UnknownToken("[[adv6]]".into()));
+        for url in [
+            "",
+            "/landing",
+            "ftp://x.example/",
+            "javascript:alert(1)",
+            "https://",
+            "https://x example/",
+            "https://x.example/\r\nSet-Cookie: a=b",
+            "https://user@x.example/",
+        ] {
+            check(url, BadUrl::NotAUrl);
+        }
+        check(&format!("https://x.example/{}", "a".repeat(2048)), BadUrl::TooLong);
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_never_leaves_unescaped(value in "\\PC{0,30}") {
+            let template = UrlTemplate::parse("https://x.example/?s={s1}&end").expect("a url");
+            let url = template.expand(|_| value.as_str().into());
+            let inner = &url["https://x.example/?s=".len()..url.len() - "&end".len()];
+            prop_assert!(inner.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~%".contains(&b)));
+            let decoded = percent_encoding::percent_decode_str(inner).decode_utf8().expect("utf-8");
+            prop_assert_eq!(decoded.as_ref(), value.as_str());
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_panic(text in "\\PC{0,60}") {
+            let _ = UrlTemplate::parse(&text);
+        }
+    }
+}
