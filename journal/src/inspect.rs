@@ -1,0 +1,114 @@
+//! Looking at a journal without touching it, also while its owner is writing.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::Path;
+
+use crate::JournalError;
+use crate::disk::{Disk, RealDisk};
+use crate::file::log_name;
+use crate::replay::{read_frames, read_headers, witnessed_ends};
+
+/// What a journal holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Its files.
+    pub files: u64,
+    /// The intact records in them.
+    pub records: u64,
+}
+
+/// Reads everything and checks it as a replay would, changing nothing. What the owner is writing at
+/// this moment is not judged, and a file that it drops meanwhile is not counted.
+///
+/// A folder that is not there holds nothing.
+pub fn inspect(dir: &Path) -> Result<Report, JournalError> {
+    if !dir.exists() {
+        return Ok(Report::default());
+    }
+    let failed = || JournalError::io(format!("read {}", dir.display()));
+    let disk = RealDisk::open(dir).map_err(failed())?;
+    let headers = read_headers(&disk, &disk.names().map_err(failed())?)?;
+    let ends = witnessed_ends(&headers);
+    let is_owned = is_locked(dir).map_err(failed())?;
+    let mut report = Report::default();
+    for (index, header) in headers.iter().enumerate() {
+        let is_written = is_owned && index + 1 == headers.len();
+        // Nothing beyond the header is witnessed of a file that is being written.
+        let end = if is_written { Some(0) } else { ends.get(&header.file).copied() };
+        let bytes = match disk.open(&log_name(header.file)).and_then(|log| log.read(u64::MAX)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(failed()(error)),
+        };
+        let found = read_frames(&bytes, header, end, |_, _| {})?;
+        report.files += 1;
+        report.records += found.next_seq - header.first_seq;
+    }
+    Ok(report)
+}
+
+fn is_locked(dir: &Path) -> io::Result<bool> {
+    match File::open(dir.join("lock"))?.try_lock() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Batch, FileNumber, Opened, Options, Sink};
+
+    struct Nothing;
+
+    impl Sink for Nothing {
+        fn committed(&mut self, _: &Batch<'_>) {}
+        fn rolled(&mut self, _: FileNumber) {}
+        fn progressed(&mut self) {}
+    }
+
+    fn options(dir: &Path) -> Options {
+        Options { dir: dir.to_owned(), file_bytes: 8192, pending_bytes_max: 4096, spare_files_max: 1 }
+    }
+
+    #[test]
+    fn a_journal_is_inspected_beside_its_owner_and_after_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Opened::open(options(dir.path())).unwrap().start(Box::new(Nothing)).unwrap();
+        for number in 1..=300_u64 {
+            let seq = journal.append(|bytes| bytes.extend_from_slice(&[7; 100])).unwrap();
+            journal.wait(seq).unwrap();
+            if number.is_multiple_of(100) {
+                assert_eq!(inspect(dir.path()).unwrap().records, number);
+            }
+        }
+        journal.close();
+        assert_eq!(inspect(dir.path()).unwrap().records, 300);
+    }
+
+    #[test]
+    fn damage_is_named_and_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Opened::open(options(dir.path())).unwrap().start(Box::new(Nothing)).unwrap();
+        for _ in 0..10 {
+            let seq = journal.append(|bytes| bytes.extend_from_slice(&[7; 100])).unwrap();
+            journal.wait(seq).unwrap();
+        }
+        journal.close();
+        let path = dir.path().join(log_name(1));
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[300] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        assert!(matches!(inspect(dir.path()), Err(JournalError::Corrupt { file: 1, .. })));
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_holds_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(inspect(&dir.path().join("none")).unwrap(), Report::default());
+        assert!(!dir.path().join("none").exists());
+    }
+}
