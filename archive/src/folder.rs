@@ -1,0 +1,116 @@
+//! The folder of segment files: their names, that they are there, how one comes to be there whole,
+//! and the sweeping of what was left half done.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use domain::segment::Segment;
+
+use crate::error::ArchiveError;
+use crate::record::Record;
+use crate::segment::cache::ReaderCache;
+use crate::segment::{self, SegmentReader};
+
+pub(crate) struct Folder {
+    dir: PathBuf,
+    cache: ReaderCache,
+}
+
+impl Folder {
+    pub fn new(dir: PathBuf, metadata_cache_max: usize) -> Self {
+        Self { dir, cache: ReaderCache::new(metadata_cache_max) }
+    }
+
+    fn path(&self, segment: &Segment) -> PathBuf {
+        self.dir.join(format!("{}.parquet", segment.name()))
+    }
+
+    fn sums_path(&self, segment: &Segment) -> PathBuf {
+        self.dir.join(format!("{}.crc", segment.name()))
+    }
+
+    /// Checks that the segment's two files are there, and the first as long as catalogued.
+    pub fn check_present(&self, segment: &Segment) -> Result<(), ArchiveError> {
+        file_len(&self.sums_path(segment))?;
+        let path = self.path(segment);
+        let (len, catalogued) = (file_len(&path)?, segment.file_bytes);
+        if len == catalogued {
+            return Ok(());
+        }
+        let reason = format!("{len} bytes where the catalogue says {catalogued}");
+        Err(ArchiveError::corrupt(&path, len.min(catalogued), reason))
+    }
+
+    /// The segment's reader, opened now or before.
+    pub fn reader(&self, segment: &Segment) -> Result<Arc<SegmentReader>, ArchiveError> {
+        self.cache
+            .get(segment, || SegmentReader::open(&self.path(segment), &self.sums_path(segment), segment))
+    }
+
+    /// Reads everything, past the cache.
+    pub fn verify(&self, segment: &Segment) -> Result<(), ArchiveError> {
+        self.check_present(segment)?;
+        segment::verify(&self.path(segment), &self.sums_path(segment), segment)
+    }
+
+    /// Writes the segment's two files so that after a crash there are both, whole, or no segment
+    /// file. Returns the segment file's length.
+    pub fn write(&self, segment: &Segment, records: &[Record<'_>]) -> Result<u64, ArchiveError> {
+        let (path, sums_path) = (self.path(segment), self.sums_path(segment));
+        let (path_tmp, sums_path_tmp) = (with_tmp(&path), with_tmp(&sums_path));
+        let written = || -> Result<u64, ArchiveError> {
+            let (file_bytes, sums) = segment::write(&path_tmp, segment, records)?;
+            let mut sums_file = File::create(&sums_path_tmp)?;
+            sums_file.write_all(&sums)?;
+            sums_file.sync_all()?;
+            fs::rename(&sums_path_tmp, &sums_path)?;
+            fs::rename(&path_tmp, &path)?;
+            File::open(&self.dir)?.sync_all()?;
+            Ok(file_bytes)
+        };
+        written().inspect_err(|_| {
+            // Gives the room back to a full disk; what cannot be removed now is an orphan later.
+            for left in [&path_tmp, &sums_path_tmp] {
+                fs::remove_file(left).ok();
+            }
+        })
+    }
+
+    /// Removes our files that belong to none of `segments`. Returns their names.
+    pub fn remove_orphans(&self, segments: &[Arc<Segment>]) -> Result<Vec<String>, ArchiveError> {
+        let known: HashSet<PathBuf> =
+            segments.iter().flat_map(|segment| [self.path(segment), self.sums_path(segment)]).collect();
+        let mut removed = Vec::new();
+        for entry in fs::read_dir(&self.dir)? {
+            let path = entry?.path();
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            if is_ours(name) && !known.contains(&path) {
+                fs::remove_file(&path)?;
+                removed.push(name.to_owned());
+            }
+        }
+        Ok(removed)
+    }
+}
+
+fn is_ours(name: &str) -> bool {
+    let name = name.strip_suffix(".tmp").unwrap_or(name);
+    name.starts_with("clicks-") && [".parquet", ".crc"].iter().any(|ending| name.ends_with(ending))
+}
+
+fn with_tmp(path: &Path) -> PathBuf {
+    path.with_added_extension("tmp")
+}
+
+fn file_len(path: &Path) -> Result<u64, ArchiveError> {
+    match fs::metadata(path) {
+        Ok(metadata) => Ok(metadata.len()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(ArchiveError::corrupt(path, 0, "the file is missing"))
+        }
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,16 @@
+//! Clicks at rest: recents (in the journal, not yet sealed; kept in memory) and segments (sealed
+//! Parquet files), asked as one table. Blocking code. Not here: the journal (`journal`) and the
+//! catalogue of segments (`ledger`). Start with [`Archive`]; the file format: `segment`.
+
+mod checked_file;
+mod error;
+mod folder;
+mod list;
+mod recents;
+pub mod record;
+mod seal;
+mod segment;
+mod table;
+
+pub use error::ArchiveError;
+pub use table::{Archive, Options};
