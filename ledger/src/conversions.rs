@@ -1,0 +1,86 @@
+//! Conversions and the attempts behind them.
+
+use domain::click::Click;
+use domain::conversion::{Conversion, ConversionCall, Refusal, Terms};
+use domain::conversion_query::{ConversionPage, ConversionQuery};
+use domain::ids::{ClickId, ConversionId, KeyId, OfferId};
+use jiff::Timestamp;
+
+use crate::LedgerError;
+
+/// A conversion call with what it is to be judged by.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// The call.
+    pub call: ConversionCall,
+    /// The click it names, where there is one.
+    pub click: Option<Click>,
+    /// The network's say.
+    pub terms: Terms,
+}
+
+/// What became of a conversion call.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Recorded {
+    /// It is recorded.
+    New(Conversion),
+    /// It was recorded before; the first stands.
+    Same {
+        /// The conversion that stands.
+        first: Conversion,
+        /// Whether this call carries other amounts.
+        conflict: bool,
+    },
+    /// It is not recorded, only its attempt is.
+    Refused(Refusal),
+}
+
+/// A conversion call that was refused before it could be judged, for the record.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Attempt {
+    /// The offer it named, where that could be read.
+    pub offer_id: Option<OfferId>,
+    /// When it arrived.
+    pub received_at: Timestamp,
+    /// The key it came with.
+    pub key_id: KeyId,
+    /// The click it named, as sent.
+    pub click_id: String,
+    /// The transaction it named, as sent.
+    pub unique_id: String,
+    /// The code it was answered with.
+    pub outcome: String,
+    /// Why, in words.
+    pub reason: String,
+    /// The conversion it became or repeats.
+    pub conversion_id: Option<ConversionId>,
+    /// The call as it came, without its key.
+    pub raw: String,
+}
+
+/// Conversions, attempts, and the questions about them.
+pub trait ConversionBook {
+    /// Records conversion calls, each exactly once per key (offer, event, `unique_id`), for ever and
+    /// under any concurrency. On return all outcomes are committed together, each with its attempt;
+    /// they stand in the order of the submissions, and each was decided as if after those before it.
+    /// Not recorded is only what is refused, or a call whose own error is in its place.
+    fn record_conversions(
+        &self,
+        submissions: &[Submission],
+    ) -> Result<Vec<Result<Recorded, LedgerError>>, LedgerError>;
+
+    /// Keeps an attempt that never came to be judged. Not idempotent: each call is an attempt.
+    fn record_attempt(&self, attempt: &Attempt) -> Result<(), LedgerError>;
+
+    /// The attempts that named this click, as sent, oldest first.
+    fn list_attempts(&self, click_id: &str) -> Result<Vec<Attempt>, LedgerError>;
+
+    /// The conversion of that number.
+    fn find_conversion(&self, id: ConversionId) -> Result<Option<Conversion>, LedgerError>;
+
+    /// For each click its first conversion of the default event, in the order of the clicks.
+    fn find_conversions_of(&self, clicks: &[ClickId]) -> Result<Vec<Option<ConversionId>>, LedgerError>;
+
+    /// A page of conversions and how many match in all, both of the same moment.
+    fn list_conversions(&self, query: &ConversionQuery) -> Result<ConversionPage, LedgerError>;
+}

@@ -1,0 +1,41 @@
+//! What can go wrong with the book itself. "Not there" is `None` and "already there" an outcome;
+//! neither is an error.
+
+use thiserror::Error;
+
+/// Why the ledger could not do what it was asked.
+#[derive(Debug, Error)]
+pub enum LedgerError {
+    /// The database cannot be reached, or is busy for too long. Trying again may help.
+    #[error("the ledger is not available: {0}")]
+    Unavailable(String),
+    /// The disk is full. Nothing was written.
+    #[error("the ledger's disk is full")]
+    Full,
+    /// A stored value is none that this program writes.
+    #[error("the ledger is damaged: {table}.{column} of row {row}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// The column.
+        column: &'static str,
+        /// The row's key.
+        row: String,
+    },
+    /// The database was written by a later release.
+    #[error(
+        "the ledger has schema version {found}, and this release knows only up to {known}; use a newer release"
+    )]
+    TooNew {
+        /// The version found.
+        found: i64,
+        /// The latest version this program knows.
+        known: i64,
+    },
+    /// The file is no ledger of Crumb's.
+    #[error("{0} is not a Crumb ledger")]
+    Foreign(String),
+    /// Anything else the database said.
+    #[error("the ledger failed")]
+    Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
+}

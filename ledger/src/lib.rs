@@ -1,0 +1,22 @@
+//! The transactional book: the network, conversions with their attempts, keys, and the catalogue of
+//! segments. One method is one promise, one transaction and one typed outcome. Plain blocking code;
+//! `app` is where waiting becomes async. What a promise means: `tests/conformance`.
+#![deny(clippy::float_arithmetic)]
+
+mod conversions;
+mod error;
+mod keys;
+mod network;
+mod segments;
+pub mod sqlite;
+
+pub use conversions::{Attempt, ConversionBook, Recorded, Submission};
+pub use error::LedgerError;
+pub use keys::{CreateKey, Key, KeyBook, KeyHash};
+pub use network::NetworkBook;
+pub use segments::SegmentCatalogue;
+
+/// The whole book, as the rest of the program holds it.
+pub trait Ledger: NetworkBook + ConversionBook + KeyBook + SegmentCatalogue + Send + Sync {}
+
+impl<T: NetworkBook + ConversionBook + KeyBook + SegmentCatalogue + Send + Sync> Ledger for T {}

@@ -1,0 +1,76 @@
+//! Schema versions. Forward only; the same numbers on both databases.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::backend;
+use crate::LedgerError;
+
+const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_core.sql")];
+
+/// "crmb", in the file's header: this SQLite file is Crumb's.
+const APPLICATION_ID: i64 = 0x6372_6d62;
+
+/// Brings the schema up to date, in one transaction a step.
+pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), LedgerError> {
+    let from = version(connection, path)?;
+    for (number, sql) in (1_i64..).zip(MIGRATIONS).skip_while(|(number, _)| *number <= from) {
+        let step = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(backend)?;
+        // Another process may have been quicker.
+        if version(&step, path)? < number {
+            step.execute_batch(sql).map_err(backend)?;
+            step.pragma_update(None, "user_version", number).map_err(backend)?;
+            step.pragma_update(None, "application_id", APPLICATION_ID).map_err(backend)?;
+            step.commit().map_err(backend)?;
+        }
+    }
+    Ok(())
+}
+
+/// The schema version of a ledger, 0 for an empty file.
+pub(super) fn version(connection: &Connection, path: &Path) -> Result<i64, LedgerError> {
+    let foreign = |_| LedgerError::Foreign(path.display().to_string());
+    let pragma = |name| connection.query_row(&format!("PRAGMA {name}"), (), |row| row.get::<_, i64>(0));
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0)).map_err(foreign)?;
+    let application = pragma("application_id").map_err(foreign)?;
+    let found = pragma("user_version").map_err(foreign)?;
+    let known = i64::try_from(MIGRATIONS.len()).expect("a handful");
+    match (tables, application) {
+        (0, _) => Ok(0),
+        (_, APPLICATION_ID) if found <= known => Ok(found),
+        (_, APPLICATION_ID) => Err(LedgerError::TooNew { found, known }),
+        _ => Err(LedgerError::Foreign(path.display().to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::SqliteLedger;
+
+    #[test]
+    fn a_ledger_of_a_later_release_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ledger.sqlite");
+        drop(SqliteLedger::open(&path).expect("opens"));
+        Connection::open(&path).expect("opens").pragma_update(None, "user_version", 99).expect("set");
+        let error = SqliteLedger::open(&path).expect_err("too new");
+        assert!(matches!(error, LedgerError::TooNew { found: 99, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_ledger_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ledger.sqlite");
+        for content in [b"not a database at all, just a long enough text".to_vec(), vec![0xff; 4096]] {
+            std::fs::write(&path, &content).expect("written");
+            assert!(SqliteLedger::open(&path).is_err());
+            assert_eq!(std::fs::read(&path).expect("read"), content);
+        }
+        std::fs::remove_file(&path).expect("removed");
+        Connection::open(&path).expect("opens").execute_batch("CREATE TABLE other (x)").expect("made");
+        assert!(matches!(SqliteLedger::open(&path), Err(LedgerError::Foreign(_))));
+    }
+}

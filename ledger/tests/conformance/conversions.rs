@@ -1,0 +1,250 @@
+//! The conversions' promises.
+
+use std::collections::BTreeSet;
+
+use domain::conversion::{Conversion, Refusal};
+use domain::conversion_query::{ConversionFilter, ConversionQuery, ConversionSort, Start};
+use domain::ids::{AdvertiserId, AffiliateId, ConversionId, OfferId};
+use domain::status::ConversionStatus;
+use ledger::{Ledger, Recorded, Submission};
+
+use crate::sample::{Open, amount, at, click, record, submission};
+
+fn new(recorded: Recorded) -> Conversion {
+    match recorded {
+        Recorded::New(conversion) => conversion,
+        other => panic!("not new: {other:?}"),
+    }
+}
+
+fn everything(ledger: &dyn Ledger) -> Vec<Conversion> {
+    list(
+        ledger,
+        &ConversionQuery {
+            filter: ConversionFilter::default(),
+            sort: ConversionSort::ConversionId,
+            descending: false,
+            start: Start::Row(0),
+            limit: 100_000,
+        },
+    )
+}
+
+fn list(ledger: &dyn Ledger, query: &ConversionQuery) -> Vec<Conversion> {
+    ledger.list_conversions(query).expect("listed").conversions
+}
+
+pub fn a_call_becomes_a_conversion_with_its_attempt(open: Open<'_>) {
+    let ledger = open();
+    let submission = submission(2, "ORD-1");
+    let conversion = new(record(&*ledger, &submission));
+    assert_eq!(conversion.price.payout, amount("2.5"));
+    assert_eq!(conversion.status, ConversionStatus::Approved);
+    assert_eq!((conversion.recorded_at, conversion.last_updated), (at(3), at(3)));
+    assert_eq!(conversion.sub_ids[4], "e");
+    assert_eq!(open().find_conversion(conversion.id).expect("asked"), Some(conversion.clone()));
+    let attempts = open().list_attempts(&submission.call.click_id).expect("listed");
+    assert_eq!(attempts.len(), 1);
+    assert_eq!(attempts[0].outcome, "recorded");
+    assert_eq!(attempts[0].conversion_id, Some(conversion.id));
+    assert_eq!(attempts[0].raw, submission.call.raw);
+}
+
+pub fn the_same_call_again_gets_the_original(open: Open<'_>) {
+    let submission = submission(2, "ORD-1");
+    let first = new(record(&*open(), &submission));
+    for _ in 0..3 {
+        let again = record(&*open(), &submission);
+        assert_eq!(again, Recorded::Same { first: first.clone(), conflict: false });
+    }
+    assert_eq!(everything(&*open()), [first]);
+}
+
+pub fn the_same_call_twice_in_one_batch_is_one_conversion(open: Open<'_>) {
+    let ledger = open();
+    let batch = [submission(2, "ORD-1"), submission(2, "ORD-1"), submission(4, "ORD-2")];
+    let outcomes: Vec<_> = ledger
+        .record_conversions(&batch)
+        .expect("commits")
+        .into_iter()
+        .map(|it| it.expect("decided"))
+        .collect();
+    let first = new(outcomes[0].clone());
+    assert_eq!(outcomes[1], Recorded::Same { first, conflict: false });
+    assert!(matches!(outcomes[2], Recorded::New(_)));
+    assert_eq!(everything(&*ledger).len(), 2);
+}
+
+pub fn another_click_with_the_same_unique_id_is_a_duplicate(open: Open<'_>) {
+    let ledger = open();
+    let first = new(record(&*ledger, &submission(2, "ORD-1"))).id;
+    let other = record(&*ledger, &submission(4, "ORD-1"));
+    assert_eq!(other, Recorded::Refused(Refusal::DuplicateConversion(first)));
+}
+
+pub fn a_click_without_unique_id_converts_once(open: Open<'_>) {
+    let ledger = open();
+    let first = new(record(&*ledger, &submission(2, ""))).id;
+    let again = record(&*ledger, &submission(2, ""));
+    assert_eq!(again, Recorded::Refused(Refusal::DuplicateConversion(first)));
+    assert!(matches!(record(&*ledger, &submission(2, "ORD-1")), Recorded::New(_)));
+    assert!(matches!(record(&*ledger, &submission(4, "")), Recorded::New(_)));
+}
+
+pub fn a_repeat_with_other_amounts_is_told_and_changes_nothing(open: Open<'_>) {
+    let ledger = open();
+    let first = new(record(&*ledger, &submission(2, "ORD-1")));
+    let mut other = submission(2, "ORD-1");
+    other.call.payout = Some(amount("99"));
+    assert_eq!(record(&*ledger, &other), Recorded::Same { first: first.clone(), conflict: true });
+    assert_eq!(everything(&*ledger), [first]);
+    let attempts = ledger.list_attempts(&other.call.click_id).expect("listed");
+    assert_eq!(attempts[1].outcome, "repeated_with_conflict");
+}
+
+pub fn a_refused_call_leaves_its_attempt_with_its_reason(open: Open<'_>) {
+    let ledger = open();
+    let unknown = Submission { click: None, ..submission(2, "ORD-1") };
+    assert_eq!(record(&*ledger, &unknown), Recorded::Refused(Refusal::ClickNotFound));
+    let mut late = submission(4, "ORD-1");
+    late.call.received_at = at(100_000);
+    assert_eq!(record(&*ledger, &late), Recorded::Refused(Refusal::ClickExpired));
+    assert!(everything(&*ledger).is_empty());
+    for (submission, outcome) in [(&unknown, "click_not_found"), (&late, "click_expired")] {
+        let attempts = open().list_attempts(&submission.call.click_id).expect("listed");
+        assert_eq!(attempts.iter().map(|it| it.outcome.as_str()).collect::<Vec<_>>(), [outcome]);
+        assert_eq!(attempts[0].unique_id, "ORD-1");
+    }
+}
+
+pub fn many_threads_record_one_key_once(open: Open<'_>) {
+    let ledger = open();
+    let outcomes: Vec<Recorded> = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            (0..16).map(|_| scope.spawn(|| record(&*ledger, &submission(2, "ORD-1")))).collect();
+        threads.into_iter().map(|it| it.join().expect("no panic")).collect()
+    });
+    let ids: BTreeSet<_> = outcomes
+        .iter()
+        .map(|outcome| match outcome {
+            Recorded::New(conversion) | Recorded::Same { first: conversion, .. } => conversion.id,
+            Recorded::Refused(refusal) => panic!("{refusal:?}"),
+        })
+        .collect();
+    assert_eq!(ids.len(), 1);
+    assert_eq!(outcomes.iter().filter(|it| matches!(it, Recorded::New(_))).count(), 1);
+}
+
+pub fn what_is_recorded_is_there_after_opening_again(open: Open<'_>) {
+    let first = new(record(&*open(), &submission(2, "ORD-1")));
+    assert_eq!(everything(&*open()), std::slice::from_ref(&first));
+    // A year later, and whatever has become of the offer, the repeat gets its original.
+    let mut later = submission(2, "ORD-1");
+    later.call.received_at = at(365 * 86_400);
+    assert_eq!(record(&*open(), &later), Recorded::Same { first, conflict: false });
+}
+
+pub fn a_click_tells_its_first_conversion(open: Open<'_>) {
+    let ledger = open();
+    let first = new(record(&*ledger, &submission(2, "ORD-1"))).id;
+    record(&*ledger, &submission(2, "ORD-2"));
+    let asked = [click(4).id, click(2).id];
+    assert_eq!(ledger.find_conversions_of(&asked).expect("asked"), [None, Some(first)]);
+}
+
+pub fn every_text_comes_back_as_it_was(open: Open<'_>) {
+    let ledger = open();
+    for (number, text) in
+        (2..).zip(["'; DROP TABLE conversions;--", "zero\0inside", "emoji 🍪 ü", " spaces ", "%00%FF"])
+    {
+        let mut odd = submission(number, text);
+        odd.call.order_id = text.into();
+        odd.call.adv = [text, "", text, "", text].map(String::from);
+        odd.call.raw = text.into();
+        let conversion = new(record(&*ledger, &odd));
+        let found = ledger.find_conversion(conversion.id).expect("asked").expect("there");
+        assert_eq!(
+            (found.unique_id.as_str(), found.order_id.as_str(), &found.adv),
+            (text, text, &odd.call.adv)
+        );
+        assert!(matches!(record(&*ledger, &odd), Recorded::Same { .. }), "{text}");
+    }
+}
+
+fn populate(ledger: &dyn Ledger) -> Vec<Conversion> {
+    let batch: Vec<_> = (0..40).map(|number| submission(number % 20, &format!("ORD-{number}"))).collect();
+    let outcomes = ledger.record_conversions(&batch).expect("commits");
+    outcomes.into_iter().map(|it| new(it.expect("recorded"))).collect()
+}
+
+pub fn every_sort_pages_through_each_conversion_once(open: Open<'_>) {
+    let ledger = open();
+    let all = populate(&*ledger);
+    for sort in ConversionSort::ALL {
+        for descending in [false, true] {
+            let query = |start| ConversionQuery {
+                filter: ConversionFilter::default(),
+                sort,
+                descending,
+                start,
+                limit: 7,
+            };
+            let whole = list(&*ledger, &ConversionQuery { limit: 1000, ..query(Start::Row(0)) });
+            let keys: Vec<_> = whole.iter().map(|it| (format!("{:?}", sort.key(it)), it.id)).collect();
+            assert_eq!(keys.iter().map(|(_, id)| *id).collect::<BTreeSet<_>>().len(), all.len(), "{sort}");
+            let mut by_row = Vec::new();
+            for row in (0..).step_by(7) {
+                let page = ledger.list_conversions(&query(Start::Row(row))).expect("listed");
+                assert_eq!(page.total, 40);
+                by_row.extend(page.conversions);
+                if !page.more {
+                    break;
+                }
+            }
+            assert_eq!(by_row, whole, "{sort} by row");
+            let mut by_cursor: Vec<Conversion> = Vec::new();
+            let mut start = Start::Row(0);
+            loop {
+                let page = ledger.list_conversions(&query(start)).expect("listed");
+                let last = page.conversions.last().expect("never an empty page");
+                start = Start::After(sort.key(last), last.id);
+                by_cursor.extend(page.conversions);
+                if !page.more {
+                    break;
+                }
+            }
+            assert_eq!(by_cursor, whole, "{sort} by cursor");
+        }
+    }
+}
+
+pub fn filters_count_and_list_the_same_rows(open: Open<'_>) {
+    let ledger = open();
+    let all = populate(&*ledger);
+    let check = |filter: ConversionFilter, wanted: &dyn Fn(&Conversion) -> bool| {
+        let query = ConversionQuery {
+            filter,
+            sort: ConversionSort::ConversionId,
+            descending: false,
+            start: Start::Row(0),
+            limit: 1000,
+        };
+        let page = ledger.list_conversions(&query).expect("listed");
+        let expected: Vec<ConversionId> = all.iter().filter(|it| wanted(it)).map(|it| it.id).collect();
+        assert_eq!(page.conversions.iter().map(|it| it.id).collect::<Vec<_>>(), expected);
+        assert_eq!(page.total, expected.len() as u64);
+    };
+    let none = ConversionFilter::default;
+    check(none(), &|_| true);
+    check(ConversionFilter { from: Some(at(5)), until: Some(at(9)), ..none() }, &|it| {
+        it.conversion_date >= at(5) && it.conversion_date < at(9)
+    });
+    check(ConversionFilter { updated_since: Some(at(15)), ..none() }, &|it| it.last_updated >= at(15));
+    check(ConversionFilter { offer_id: Some(OfferId(2)), ..none() }, &|_| false);
+    check(ConversionFilter { advertiser_id: Some(AdvertiserId(1)), ..none() }, &|_| true);
+    let affiliate_id = Some(AffiliateId(2));
+    let statuses = vec![ConversionStatus::Pending, ConversionStatus::Reversed];
+    check(ConversionFilter { affiliate_id, statuses, ..none() }, &|it| {
+        it.affiliate_id == AffiliateId(2) && it.status == ConversionStatus::Pending
+    });
+}

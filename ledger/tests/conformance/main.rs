@@ -1,0 +1,51 @@
+//! What the ledger promises, a function a promise, run on every database. Ledger behaviour is
+//! tested nowhere else.
+
+mod conversions;
+mod keys;
+mod network;
+mod sample;
+mod segments;
+
+/// Runs every promise on the databases there are.
+macro_rules! promises {
+    ($($module:ident :: $promise:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[test]
+            fn $promise() {
+                let folder = tempfile::tempdir().expect("a folder");
+                let path = folder.path().join("ledger.sqlite");
+                crate::$module::$promise(&|| {
+                    Box::new(ledger::sqlite::SqliteLedger::open(&path).expect("opens"))
+                });
+            })+
+        }
+    };
+}
+
+promises! {
+    network::a_new_ledger_is_empty,
+    network::what_is_created_is_loaded_again,
+    network::every_change_raises_the_version_and_a_rejected_one_does_not,
+    network::an_update_changes_what_is_present_and_nothing_else,
+    network::what_does_not_exist_is_named,
+    network::an_affiliate_runs_an_offer_in_one_campaign,
+    network::a_campaign_takes_only_its_offers_creatives,
+    keys::a_key_is_found_by_its_hash_even_by_another_process,
+    keys::a_name_is_used_once,
+    keys::a_revoked_key_stays_revoked,
+    conversions::a_call_becomes_a_conversion_with_its_attempt,
+    conversions::the_same_call_again_gets_the_original,
+    conversions::the_same_call_twice_in_one_batch_is_one_conversion,
+    conversions::another_click_with_the_same_unique_id_is_a_duplicate,
+    conversions::a_click_without_unique_id_converts_once,
+    conversions::a_repeat_with_other_amounts_is_told_and_changes_nothing,
+    conversions::a_refused_call_leaves_its_attempt_with_its_reason,
+    conversions::many_threads_record_one_key_once,
+    conversions::what_is_recorded_is_there_after_opening_again,
+    conversions::a_click_tells_its_first_conversion,
+    conversions::every_text_comes_back_as_it_was,
+    conversions::every_sort_pages_through_each_conversion_once,
+    conversions::filters_count_and_list_the_same_rows,
+    segments::a_segment_is_entered_once,
+}

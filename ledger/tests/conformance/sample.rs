@@ -1,0 +1,137 @@
+//! What the promises are tried on.
+
+use std::sync::Arc;
+
+use domain::click::{Click, Country, Disposition};
+use domain::conversion::{ConversionCall, Terms};
+use domain::ids::{
+    AdvertiserId, AffiliateId, CampaignId, ClickIdMint, CreativeId, KeyId, NodeNumber, OfferId,
+};
+use domain::money::{Amount, Currency};
+use domain::network::{Affiliate, Approval, DEFAULT_EVENT, Offer, OfferStatus, PartyStatus};
+use domain::network_change::{CreateAdvertiser, CreateAffiliate, CreateOffer};
+use domain::pricing::{PriceType, Rate};
+use domain::tokens::UrlTemplate;
+use jiff::Timestamp;
+use ledger::{Ledger, Recorded, Submission};
+
+/// Opens the ledger under test: each time the same one.
+pub type Open<'o> = &'o (dyn Fn() -> Box<dyn Ledger> + Sync);
+
+/// A moment, in seconds after the sample's beginning.
+pub fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_780_000_000 + second).expect("in range")
+}
+
+pub fn amount(text: &str) -> Amount {
+    text.parse().expect("an amount")
+}
+
+pub fn rate(text: &str) -> Rate {
+    Rate { price_type: PriceType::Cpa, number: amount(text) }
+}
+
+pub fn create_advertiser() -> CreateAdvertiser {
+    CreateAdvertiser { name: "Acme".into(), status: PartyStatus::Active }
+}
+
+pub fn create_affiliate() -> CreateAffiliate {
+    CreateAffiliate { name: "Bridge".into(), status: PartyStatus::Active }
+}
+
+pub fn create_offer(advertiser_id: AdvertiserId) -> CreateOffer {
+    CreateOffer {
+        name: "Quote".into(),
+        advertiser_id,
+        url: UrlTemplate::parse("https://shop.example/?id={click_id}").expect("a url"),
+        status: OfferStatus::Active,
+        payout: rate("18"),
+        revenue: rate("22"),
+        currency: Currency::USD,
+        session_seconds: 3600,
+        approval: Approval::Auto,
+        one_per_click: false,
+        allow_duplicates: false,
+        expires: None,
+    }
+}
+
+/// The click of that number, at its second.
+pub fn click(number: u32) -> Click {
+    let mut mint = ClickIdMint::after(NodeNumber::new(1).expect("in range"), None);
+    Click {
+        id: mint.mint(at(i64::from(number)), u64::from(number)),
+        offer_id: OfferId(1),
+        advertiser_id: AdvertiserId(1),
+        affiliate_id: AffiliateId(1 + number % 3),
+        campaign_id: Some(CampaignId(1)),
+        creative_id: CreativeId(1),
+        disposition: Disposition::Accepted,
+        country: Country::new("US").expect("a country"),
+        ip_address: None,
+        sub_ids: ["a", "", "", "", "e"].map(String::from),
+        user_agent: String::new(),
+        referrer: String::new(),
+        udid: String::new(),
+        extra_query: String::new(),
+        redirect_url: String::new(),
+    }
+}
+
+/// A call for a click, a second after it, with a price of its own so that a wrong sum names it.
+pub fn submission(number: u32, unique_id: &str) -> Submission {
+    let click = click(number);
+    let offer = Offer {
+        id: OfferId(1),
+        name: "Quote".into(),
+        status: OfferStatus::Active,
+        advertiser_id: AdvertiserId(1),
+        url: UrlTemplate::parse("https://shop.example/").expect("a url"),
+        creative_id: CreativeId(1),
+        payout: rate(&format!("{number}.5")),
+        revenue: rate("1000"),
+        currency: Currency::USD,
+        session_seconds: 3600,
+        approval: if number.is_multiple_of(2) { Approval::Auto } else { Approval::Manual },
+        one_per_click: false,
+        allow_duplicates: false,
+        expires: None,
+        created: at(0),
+    };
+    let affiliate = Affiliate {
+        id: click.affiliate_id,
+        name: "Bridge".into(),
+        status: PartyStatus::Active,
+        created: at(0),
+    };
+    let call = ConversionCall {
+        key_id: KeyId(1),
+        received_at: at(i64::from(number) + 1),
+        click_id: click.id.to_string(),
+        offer_id: OfferId(1),
+        event_id: Some(DEFAULT_EVENT),
+        unique_id: unique_id.into(),
+        order_id: String::new(),
+        adv: Default::default(),
+        payout: None,
+        revenue: None,
+        amount: None,
+        received: None,
+        conversion_date: at(i64::from(number) + 1),
+        raw: format!("click_id={}&unique_id={unique_id}", click.id),
+    };
+    let terms = Terms {
+        offer: Some(Arc::new(offer)),
+        affiliate: Some(Arc::new(affiliate)),
+        campaign: None,
+        advertiser_active: true,
+    };
+    Submission { call, click: Some(click), terms }
+}
+
+/// Records one call alone.
+pub fn record(ledger: &dyn Ledger, submission: &Submission) -> Recorded {
+    let mut outcomes = ledger.record_conversions(std::slice::from_ref(submission)).expect("commits");
+    assert_eq!(outcomes.len(), 1);
+    outcomes.remove(0).expect("recorded")
+}

@@ -1,0 +1,32 @@
+//! The catalogue's promises.
+
+use domain::ids::{AffiliateId, ClickId, NodeNumber, OfferId};
+use domain::segment::Segment;
+
+use crate::sample::Open;
+
+fn segment(first_seq: u64) -> Segment {
+    let click = |last: u64| ClickId::from_bytes(u128::from(first_seq + last).to_be_bytes());
+    Segment {
+        node: NodeNumber::new(1).expect("in range"),
+        journal_file: 3,
+        first_seq,
+        last_seq: first_seq + 9,
+        format: 1,
+        rows: 10,
+        file_bytes: 4096,
+        first_click: click(0),
+        last_click: click(9),
+        rows_by_offer: vec![(OfferId(1), 4), (OfferId(u32::MAX), 6)],
+        rows_by_affiliate: vec![(AffiliateId(2), 10)],
+    }
+}
+
+pub fn a_segment_is_entered_once(open: Open<'_>) {
+    let ledger = open();
+    for first_seq in [11, 1, 11] {
+        ledger.record_segment(&segment(first_seq)).expect("entered");
+    }
+    ledger.record_segment(&Segment { rows: 99, ..segment(1) }).expect("entered before");
+    assert_eq!(open().list_segments().expect("listed"), [segment(1), segment(11)]);
+}
