@@ -1,0 +1,123 @@
+//! What Crumb does. A use case is a file named for what it does; each asks first whether its caller
+//! may. Blocking parts (`journal`, `archive`, `ledger`) become async here and nowhere else.
+
+mod administer;
+mod authenticate;
+mod chance;
+mod clock;
+mod conversion_writer;
+mod failure;
+mod keys;
+mod lane;
+mod list_clicks;
+mod list_conversions;
+mod list_network;
+pub mod metrics;
+mod network;
+mod open;
+mod record_click;
+mod record_conversion;
+mod seal;
+mod sink;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use archive::Archive;
+use domain::ids::{ClickIdMint, NodeNumber};
+use domain::money::Currency;
+use domain::network::Network;
+use domain::tokens::UrlTemplate;
+use jiff::tz::TimeZone;
+use journal::Journal;
+use ledger::{Key, KeyHash, Ledger};
+use tokio::sync::Semaphore;
+
+pub use administer::ChangeError;
+pub use chance::Chance;
+pub use clock::Clock;
+pub use conversion_writer::ConversionWriter;
+pub use failure::Failure;
+pub use keys::{CreateKeyError, NewKey, create_key};
+pub use lane::Lane;
+pub use list_clicks::{ClickList, ClickRow, ListClicks};
+pub use list_conversions::{ConversionList, ConversionRow, ListConversions};
+pub use open::{OpenError, Opened, Parts, open};
+pub use record_click::{NotSent, Sent, Visit};
+pub use record_conversion::{RecordConversionError, RecordedConversion};
+pub use seal::Sealer;
+
+/// What the operator has set, as far as the use cases care.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which node this is.
+    pub node: NodeNumber,
+    /// The zone dates are read and printed in.
+    pub zone: TimeZone,
+    /// The IANA name of that zone.
+    pub zone_name: String,
+    /// The currency of a new offer that names none.
+    pub currency: Currency,
+    /// Where refused clicks go; none means the built-in page.
+    pub global_redirect: Option<UrlTemplate>,
+    /// Recents kept in memory, in bytes; beyond that clicks wait (503) until some are sealed.
+    pub recent_bytes_max: u64,
+    /// Conversion calls that may wait for the ledger.
+    pub conversions_waiting_max: usize,
+    /// Questions answered at the same time; further ones wait for a moment, then are told to retry.
+    pub questions_max: usize,
+}
+
+/// The running product, shared by every request.
+pub struct App {
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+    journal: Arc<Journal>,
+    archive: Arc<Archive>,
+    ledger: Arc<dyn Ledger>,
+    lanes: Arc<lane::Lanes>,
+    mint: Mutex<ClickIdMint>,
+    network: ArcSwap<Network>,
+    network_refresh: tokio::sync::Mutex<()>,
+    keys: ArcSwap<HashMap<KeyHash, Key>>,
+    keys_version: std::sync::atomic::AtomicU64,
+    conversions: conversion_writer::Queue,
+    questions: Arc<Semaphore>,
+    metrics: metrics::Metrics,
+    stopping: AtomicBool,
+}
+
+impl App {
+    /// What the operator has set.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The counters.
+    pub fn metrics(&self) -> &metrics::Metrics {
+        &self.metrics
+    }
+
+    /// The network as it stands.
+    pub fn network(&self) -> Arc<Network> {
+        self.network.load_full()
+    }
+
+    /// The time, for what a surface itself must date.
+    pub fn now(&self) -> jiff::Timestamp {
+        self.clock.now()
+    }
+
+    /// Whether clicks can be made durable, and will still be in a moment.
+    pub fn is_healthy(&self) -> bool {
+        self.journal.is_available() && !self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// From now on the product calls itself unhealthy, so that nobody sends it more.
+    pub fn announce_stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,79 @@
+//! Get Conversions: a page of those that match.
+
+use std::sync::Arc;
+
+use domain::access::Caller;
+use domain::conversion::Conversion;
+use domain::conversion_query::{ConversionPage, ConversionQuery, ConversionSort};
+use domain::network::Network;
+
+use crate::failure::blocking;
+use crate::{App, Failure};
+
+/// Which conversions, in which order, from where on.
+#[derive(Clone, Debug)]
+pub struct ListConversions {
+    /// The question, not yet narrowed to what the caller may see.
+    pub query: ConversionQuery,
+}
+
+/// A conversion with the names that are printed beside it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ConversionRow {
+    /// The conversion.
+    pub conversion: Conversion,
+    /// The offer's name.
+    pub offer_name: String,
+    /// The affiliate's name.
+    pub affiliate_name: String,
+}
+
+/// A page of conversions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ConversionList {
+    /// All matches, before paging.
+    pub total: u64,
+    /// The page.
+    pub rows: Vec<ConversionRow>,
+    /// Whether more follow.
+    pub more: bool,
+    /// Whether the caller sees revenue.
+    pub revenue: bool,
+}
+
+impl App {
+    /// Lists conversions.
+    pub async fn list_conversions(
+        &self,
+        caller: &Caller,
+        question: ListConversions,
+    ) -> Result<ConversionList, Failure> {
+        let view = caller.may_read()?;
+        let mut query = question.query;
+        query.filter.affiliate_id = view.affiliate(query.filter.affiliate_id)?;
+        if query.sort == ConversionSort::Revenue && !view.revenue {
+            return Err(Failure::NotPermitted);
+        }
+        let _turn = self.turn().await?;
+        let ledger = Arc::clone(&self.ledger);
+        let page = blocking(move || Ok(ledger.list_conversions(&query)?)).await?;
+        Ok(named(page, &self.network.load(), view.revenue))
+    }
+}
+
+fn named(page: ConversionPage, network: &Network, revenue: bool) -> ConversionList {
+    let row = |conversion: Conversion| ConversionRow {
+        offer_name: network.offer(conversion.offer_id).map(|it| it.name.clone()).unwrap_or_default(),
+        affiliate_name: network
+            .affiliate(conversion.affiliate_id)
+            .map(|it| it.name.clone())
+            .unwrap_or_default(),
+        conversion,
+    };
+    ConversionList {
+        total: page.total,
+        rows: page.conversions.into_iter().map(row).collect(),
+        more: page.more,
+        revenue,
+    }
+}

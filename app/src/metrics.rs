@@ -1,0 +1,93 @@
+//! The counters, as Prometheus reads them. Names and meanings: `docs/operations.md`.
+
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// All counters of a running product.
+pub struct Metrics {
+    registry: Registry,
+    /// Clicks answered with their landing page.
+    pub clicks_accepted: Counter,
+    /// Clicks recorded and sent elsewhere.
+    pub clicks_refused: Counter,
+    /// Links that could not be attributed to an affiliate and an offer.
+    pub clicks_unattributable: Counter,
+    /// Clicks turned away because they could not be made durable.
+    pub clicks_unavailable: Counter,
+    /// Conversions recorded.
+    pub conversions_recorded: Counter,
+    /// Conversion calls that repeated a recorded one.
+    pub conversions_repeated: Counter,
+    /// Conversion calls refused.
+    pub conversions_refused: Counter,
+    /// Segments sealed since the start.
+    pub segments_sealed: Counter,
+    /// Attempts to seal a segment that failed.
+    pub seal_failures: Counter,
+    /// Clicks in memory, not yet in a segment.
+    pub recent_clicks: Gauge,
+    /// Records in the journal made durable since the start.
+    pub journal_records: Gauge,
+    /// Batches those records shared.
+    pub journal_batches: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("crumb");
+        let mut counter = |name: &str, help: &str| {
+            let counter: Counter = Counter::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let clicks_accepted = counter("clicks_accepted", "Clicks sent to their landing page");
+        let clicks_refused = counter("clicks_refused", "Clicks recorded and sent elsewhere");
+        let clicks_unattributable = counter("clicks_unattributable", "Links of no known affiliate or offer");
+        let clicks_unavailable = counter("clicks_unavailable", "Clicks that could not be made durable");
+        let conversions_recorded = counter("conversions_recorded", "Conversions recorded");
+        let conversions_repeated =
+            counter("conversions_repeated", "Conversion calls answered with the original");
+        let conversions_refused = counter("conversions_refused", "Conversion calls refused");
+        let segments_sealed = counter("segments_sealed", "Segments sealed since the start");
+        let seal_failures = counter("seal_failures", "Failed attempts to seal a segment");
+        let mut gauge = |name: &str, help: &str| {
+            let gauge: Gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        let recent_clicks = gauge("recent_clicks", "Clicks in memory, not yet in a segment");
+        let journal_records = gauge("journal_records", "Journal records made durable since the start");
+        let journal_batches = gauge("journal_batches", "Batches those records shared");
+        Self {
+            registry,
+            clicks_accepted,
+            clicks_refused,
+            clicks_unattributable,
+            clicks_unavailable,
+            conversions_recorded,
+            conversions_repeated,
+            conversions_refused,
+            segments_sealed,
+            seal_failures,
+            recent_clicks,
+            journal_records,
+            journal_batches,
+        }
+    }
+}
+
+impl crate::App {
+    /// Everything counted, as Prometheus text.
+    pub fn metrics_text(&self) -> String {
+        let stats = self.journal.stats();
+        let gauge = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+        self.metrics.recent_clicks.set(gauge(self.archive.recent_rows()));
+        self.metrics.journal_records.set(gauge(stats.records));
+        self.metrics.journal_batches.set(gauge(stats.batches));
+        let mut text = String::new();
+        encode(&mut text, &self.metrics.registry).expect("writing to a string");
+        text
+    }
+}

@@ -1,0 +1,175 @@
+//! Opening a data folder: ledger, archive and journal, with what the journal still holds made
+//! readable before the first request.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use archive::{Archive, ArchiveError};
+use domain::ids::{ClickIdMint, NodeNumber};
+use domain::network::Network;
+use domain::segment::Segment;
+use journal::JournalError;
+use ledger::{Ledger, LedgerError};
+use thiserror::Error;
+use tokio::sync::Semaphore;
+
+use crate::{App, Chance, Clock, ConversionWriter, Sealer, Settings, conversion_writer, lane, metrics, sink};
+
+/// Segments whose page index stays in memory: a quarter of a megabyte each.
+const METADATA_CACHE_MAX: usize = 512;
+
+/// What a running product is made of.
+pub struct Parts {
+    /// What the operator has set.
+    pub settings: Settings,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Chance.
+    pub chance: Arc<dyn Chance>,
+    /// The book.
+    pub ledger: Arc<dyn Ledger>,
+    /// How the journal is kept, and where.
+    pub journal: journal::Options,
+    /// A journal file with clicks is completed, and then sealed, at least this often.
+    pub roll_after: Duration,
+}
+
+/// Why a data folder could not be opened.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The journal.
+    #[error("the journal cannot be opened")]
+    Journal(#[from] JournalError),
+    /// The archive.
+    #[error("the archive cannot be opened")]
+    Archive(#[from] ArchiveError),
+    /// The ledger.
+    #[error("the ledger cannot be opened")]
+    Ledger(#[from] LedgerError),
+    /// The journal was replaced by another, or an older copy of itself.
+    #[error(
+        "the journal is behind the archive: its next record would be {next_seq}, and records up to \
+         {last_sealed} are sealed; restore the journal folder that belongs to this ledger"
+    )]
+    JournalBehind {
+        /// The last record in a segment.
+        last_sealed: u64,
+        /// The number the journal would give its next record.
+        next_seq: u64,
+    },
+}
+
+/// A running product and its background work, which the caller runs.
+pub struct Opened {
+    /// Shared by every request.
+    pub app: Arc<App>,
+    /// Seals journal files.
+    pub sealer: Sealer,
+    /// Records conversions.
+    pub conversion_writer: ConversionWriter,
+}
+
+/// Opens everything and replays what the journal holds. `segments` is the archive's folder.
+pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
+    let Parts { settings, clock, chance, ledger, journal, roll_after } = parts;
+    let mut opened = journal::Opened::open(journal)?;
+    let catalogue = ledger.list_segments()?;
+    let sealed = sealed_files(&catalogue, settings.node);
+    let options = archive::Options { dir: segments.to_owned(), metadata_cache_max: METADATA_CACHE_MAX };
+    let archive = Arc::new(Archive::open(options, catalogue)?);
+    for orphan in archive.remove_orphans()? {
+        tracing::warn!(
+            file = orphan,
+            "removed a segment that never reached the catalogue; it will be sealed again"
+        );
+    }
+    let unsealed = replay(&mut opened, &archive, &sealed)?;
+
+    let lanes = Arc::new(lane::Lanes::default());
+    let (to_sealer, completed) = mpsc::channel();
+    for file in unsealed {
+        to_sealer.send(file).expect("its receiver is here");
+    }
+    let sink = sink::Sink { archive: Arc::clone(&archive), lanes: Arc::clone(&lanes), completed: to_sealer };
+    let journal = Arc::new(opened.start(Box::new(sink))?);
+    let metrics = metrics::Metrics::default();
+    let sealer = Sealer {
+        node: settings.node,
+        journal: Arc::clone(&journal),
+        archive: Arc::clone(&archive),
+        ledger: Arc::clone(&ledger),
+        completed,
+        roll_after,
+        sealed: metrics.segments_sealed.clone(),
+        failures: metrics.seal_failures.clone(),
+    };
+    let (conversions, conversion_writer) =
+        conversion_writer::channel(Arc::clone(&ledger), settings.conversions_waiting_max);
+    let app = App {
+        clock,
+        chance,
+        journal,
+        lanes,
+        mint: Mutex::new(ClickIdMint::after(settings.node, archive.last_click())),
+        network: ArcSwap::from_pointee(Network::new(ledger.load_network()?)),
+        network_refresh: tokio::sync::Mutex::default(),
+        keys: ArcSwap::from_pointee(HashMap::new()),
+        keys_version: 0.into(),
+        conversions,
+        questions: Arc::new(Semaphore::new(settings.questions_max)),
+        metrics,
+        stopping: false.into(),
+        archive,
+        ledger,
+        settings,
+    };
+    Ok(Opened { app: Arc::new(app), sealer, conversion_writer })
+}
+
+/// The segments of this node, by the journal file each was sealed from.
+fn sealed_files(catalogue: &[Segment], node: NodeNumber) -> HashMap<u64, u64> {
+    catalogue.iter().filter(|it| it.node == node).map(|it| (it.journal_file, it.last_seq)).collect()
+}
+
+/// Makes every journalled click that is in no segment readable. Returns the files there are, oldest
+/// first: those to be sealed, and those whose drop a crash has prevented.
+fn replay(
+    opened: &mut journal::Opened,
+    archive: &Archive,
+    sealed: &HashMap<u64, u64>,
+) -> Result<BTreeSet<u64>, OpenError> {
+    let mut files = BTreeSet::new();
+    let mut failed = None;
+    let replayed = opened.replay(
+        |file| {
+            files.insert(file);
+            !sealed.contains_key(&file)
+        },
+        |file, seq, record| {
+            if failed.is_none() {
+                failed = archive.push_recents(file, std::iter::once((seq, record))).err();
+            }
+        },
+    )?;
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    // A journal that begins anew would number its records as sealed ones are numbered.
+    if let Some(last_sealed) = sealed.values().max().filter(|last| **last >= replayed.next_seq) {
+        return Err(OpenError::JournalBehind { last_sealed: *last_sealed, next_seq: replayed.next_seq });
+    }
+    if let Some(torn) = &replayed.torn {
+        tracing::warn!(
+            file = torn.file,
+            offset = torn.offset,
+            bytes = torn.bytes,
+            "cut off an unfinished write at the journal's end; nothing in it was ever acknowledged"
+        );
+    }
+    let clicks: u64 = replayed.files.iter().map(|it| it.records).sum();
+    tracing::info!(files = replayed.files.len(), clicks, "replayed the journal");
+    Ok(files)
+}
