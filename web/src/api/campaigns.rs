@@ -1,0 +1,135 @@
+//! Campaigns.
+
+use axum::extract::State;
+use domain::conversion_request::BadParameter;
+use domain::ids::{CampaignId, OfferId};
+use domain::money::Amount;
+use domain::network::{Campaign, CampaignStatus};
+use domain::network_change::{CampaignChange, CreateCampaign};
+use serde::Serialize;
+
+use super::view::{Answer, Money, cut};
+use crate::Web;
+use crate::extract::Keyed;
+use crate::params::Params;
+
+/// The most rows of one page.
+const ROWS_MAX: u32 = 5000;
+
+#[derive(Serialize)]
+struct One {
+    campaign: CampaignView,
+}
+
+#[derive(Serialize)]
+struct Page {
+    campaigns: Vec<CampaignView>,
+    total_rows: u64,
+}
+
+#[derive(Serialize)]
+struct CampaignView {
+    campaign_id: u32,
+    offer_id: u32,
+    affiliate_id: u32,
+    campaign_status: &'static str,
+    creative_id: u32,
+    tracking_link: String,
+    offer_name: String,
+    affiliate_name: String,
+    payout: Option<Money>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revenue: Option<Option<Money>>,
+    date_created: String,
+}
+
+fn view(web: &Web, host: Option<&str>, campaign: &Campaign, revenue: bool) -> CampaignView {
+    let network = web.app.network();
+    let base = match (&web.options.public_url, host) {
+        (Some(url), _) => url.trim_end_matches('/').to_owned(),
+        (None, host) => format!("http://{}", host.unwrap_or("localhost")),
+    };
+    CampaignView {
+        campaign_id: campaign.id.0,
+        offer_id: campaign.offer_id.0,
+        affiliate_id: campaign.affiliate_id.0,
+        campaign_status: campaign.status.name(),
+        creative_id: campaign.creative_id.0,
+        tracking_link: format!("{base}/?a={}&c={}", campaign.affiliate_id, campaign.creative_id),
+        offer_name: network.offer(campaign.offer_id).map(|it| it.name.clone()).unwrap_or_default(),
+        affiliate_name: network
+            .affiliate(campaign.affiliate_id)
+            .map(|it| it.name.clone())
+            .unwrap_or_default(),
+        payout: campaign.payout.map(Money),
+        revenue: revenue.then_some(campaign.revenue.map(Money)),
+        date_created: web.date(campaign.created),
+    }
+}
+
+/// Creates a campaign.
+pub(super) async fn create(State(web): State<Web>, keyed: Keyed) -> Answer {
+    let Keyed { caller, params, host } = keyed;
+    caller.may_administer().map_err(app::Failure::from)?;
+    params.only(&[
+        "offer_id",
+        "affiliate_id",
+        "campaign_status",
+        "creative_id",
+        "payout",
+        "revenue",
+        "display_link_type_id",
+    ])?;
+    let create = CreateCampaign {
+        offer_id: params.required_id("offer_id")?,
+        affiliate_id: params.required_id("affiliate_id")?,
+        status: params.parse("campaign_status")?.unwrap_or(CampaignStatus::Active),
+        creative_id: params.id("creative_id")?,
+        payout: params.parse("payout")?,
+        revenue: params.parse("revenue")?,
+    };
+    let campaign = web.app.create_campaign(&caller, create).await?;
+    Ok(web.success(One { campaign: view(&web, host.as_deref(), &campaign, true) }))
+}
+
+/// Changes the fields that are present; `payout` or `revenue` sent empty or `null` follows the offer again.
+pub(super) async fn update(State(web): State<Web>, keyed: Keyed) -> Answer {
+    let Keyed { caller, params, host } = keyed;
+    caller.may_administer().map_err(app::Failure::from)?;
+    params.only(&[
+        "campaign_id",
+        "campaign_status",
+        "creative_id",
+        "payout",
+        "revenue",
+        "display_link_type_id",
+    ])?;
+    let change = CampaignChange {
+        status: params.parse("campaign_status")?,
+        creative_id: params.id("creative_id")?,
+        payout: price(&params, "payout")?,
+        revenue: price(&params, "revenue")?,
+    };
+    let campaign = web.app.update_campaign(&caller, params.required_id("campaign_id")?, change).await?;
+    Ok(web.success(One { campaign: view(&web, host.as_deref(), &campaign, true) }))
+}
+
+/// Lists campaigns by number; an affiliate's key sees its own, without revenue.
+pub(super) async fn list(State(web): State<Web>, keyed: Keyed) -> Answer {
+    let Keyed { caller, params, host } = keyed;
+    let page = params.page(ROWS_MAX)?;
+    let (id, offer_id) = (params.id::<CampaignId>("campaign_id")?, params.id::<OfferId>("offer_id")?);
+    let status = params.parse("campaign_status")?;
+    let (found, revenue) = web.app.list_campaigns(&caller, params.id("affiliate_id")?, |it| {
+        id.is_none_or(|id| id == it.id)
+            && offer_id.is_none_or(|id| id == it.offer_id)
+            && status.is_none_or(|status: CampaignStatus| status == it.status)
+    })?;
+    let (total_rows, rows) = cut(found, page);
+    let campaigns = rows.iter().map(|it| view(&web, host.as_deref(), it, revenue)).collect();
+    Ok(web.listed(page, Page { campaigns, total_rows }))
+}
+
+fn price(params: &Params, name: &str) -> Result<Option<Option<Amount>>, BadParameter> {
+    if params.clears(name) { Ok(Some(None)) } else { Ok(params.parse(name)?.map(Some)) }
+}

@@ -1,0 +1,241 @@
+//! Offers.
+
+use axum::extract::State;
+use domain::conversion_request::BadParameter;
+use domain::ids::{AdvertiserId, OfferId};
+use domain::money::Amount;
+use domain::network::{Approval, Offer, OfferStatus};
+use domain::network_change::{CreateOffer, OfferChange};
+use domain::pricing::{PriceType, Rate};
+use domain::tokens::UrlTemplate;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::advertisers::name;
+use super::view::{Answer, Money, cut};
+use crate::Web;
+use crate::extract::Keyed;
+use crate::params::Params;
+
+/// The most rows of one page.
+const ROWS_MAX: u32 = 5000;
+/// How long after its click a conversion is taken, where nothing is said.
+const SESSION_HOURS_DEFAULT: u32 = 720;
+/// A year.
+const SESSION_HOURS_MAX: i64 = 8760;
+
+/// Everything about an offer that can be set.
+const FIELDS: &[&str] = &[
+    "offer_name",
+    "offer_url",
+    "offer_status",
+    "payout",
+    "payout_type",
+    "revenue",
+    "revenue_type",
+    "session_hours",
+    "click_cookie_days",
+    "conversion_approval",
+    "one_per_click",
+    "allow_duplicates",
+    "expiration_date",
+    "vertical_id",
+];
+
+#[derive(Serialize)]
+struct One {
+    offer: OfferView,
+}
+
+#[derive(Serialize)]
+struct Page {
+    offers: Vec<Row>,
+    total_rows: u64,
+}
+
+#[derive(Serialize)]
+struct Row {
+    offer: OfferView,
+}
+
+#[derive(Serialize)]
+struct OfferView {
+    offer_id: u32,
+    offer_name: String,
+    offer_status: &'static str,
+    advertiser_id: u32,
+    offer_url: String,
+    creative_id: u32,
+    payout: Money,
+    payout_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revenue: Option<Money>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revenue_type: Option<&'static str>,
+    currency: String,
+    session_hours: serde_json::Number,
+    conversion_approval: &'static str,
+    one_per_click: bool,
+    allow_duplicates: bool,
+    expiration_date: Option<String>,
+    date_created: String,
+}
+
+fn view(web: &Web, offer: &Offer, revenue: bool) -> OfferView {
+    OfferView {
+        offer_id: offer.id.0,
+        offer_name: offer.name.clone(),
+        offer_status: offer.status.name(),
+        advertiser_id: offer.advertiser_id.0,
+        offer_url: offer.url.as_str().to_owned(),
+        creative_id: offer.creative_id.0,
+        payout: Money(offer.payout.number),
+        payout_type: offer.payout.price_type.name(),
+        revenue: revenue.then_some(Money(offer.revenue.number)),
+        revenue_type: revenue.then_some(offer.revenue.price_type.name()),
+        currency: offer.currency.to_string(),
+        session_hours: hours(offer.session_seconds),
+        conversion_approval: offer.approval.name(),
+        one_per_click: offer.one_per_click,
+        allow_duplicates: offer.allow_duplicates,
+        expiration_date: offer.expires.map(|it| web.date(it)),
+        date_created: web.date(offer.created),
+    }
+}
+
+/// Creates an offer.
+pub(super) async fn create(State(web): State<Web>, keyed: Keyed) -> Answer {
+    let Keyed { caller, params, .. } = keyed;
+    caller.may_administer().map_err(app::Failure::from)?;
+    params.only(&[FIELDS, &["advertiser_id", "currency"]].concat())?;
+    let create = CreateOffer {
+        name: name(&params, "offer_name")?.ok_or_else(|| BadParameter::missing("offer_name"))?,
+        advertiser_id: params.required_id("advertiser_id")?,
+        url: url(&params)?.ok_or_else(|| BadParameter::missing("offer_url"))?,
+        status: params.parse("offer_status")?.unwrap_or(OfferStatus::Active),
+        payout: rate(&params, "payout", "payout_type")?,
+        revenue: rate(&params, "revenue", "revenue_type")?,
+        currency: params.parse("currency")?.unwrap_or(web.app.settings().currency),
+        session_seconds: session_seconds(&params)?.unwrap_or(SESSION_HOURS_DEFAULT * 3600),
+        approval: params.parse("conversion_approval")?.unwrap_or(Approval::Auto),
+        one_per_click: params.boolean("one_per_click")?.unwrap_or(false),
+        allow_duplicates: params.boolean("allow_duplicates")?.unwrap_or(false),
+        expires: expires(&web, &params)?.flatten(),
+    };
+    let offer = web.app.create_offer(&caller, create).await?;
+    Ok(web.success(One { offer: view(&web, &offer, true) }))
+}
+
+/// Changes the fields that are present.
+pub(super) async fn update(State(web): State<Web>, keyed: Keyed) -> Answer {
+    let Keyed { caller, params, .. } = keyed;
+    caller.may_administer().map_err(app::Failure::from)?;
+    params.only(&[FIELDS, &["offer_id"]].concat())?;
+    let change = OfferChange {
+        name: name(&params, "offer_name")?,
+        url: url(&params)?,
+        status: params.parse("offer_status")?,
+        payout_type: price_type(&params, "payout_type")?,
+        payout: params.parse("payout")?,
+        revenue_type: price_type(&params, "revenue_type")?,
+        revenue: params.parse("revenue")?,
+        session_seconds: session_seconds(&params)?,
+        approval: params.parse("conversion_approval")?,
+        one_per_click: params.boolean("one_per_click")?,
+        allow_duplicates: params.boolean("allow_duplicates")?,
+        expires: expires(&web, &params)?,
+    };
+    let offer = web.app.update_offer(&caller, params.required_id("offer_id")?, change).await?;
+    Ok(web.success(One { offer: view(&web, &offer, true) }))
+}
+
+/// Lists offers by number; an affiliate's key sees those it runs, without revenue.
+pub(super) async fn list(State(web): State<Web>, keyed: Keyed) -> Answer {
+    let Keyed { caller, params, .. } = keyed;
+    let page = params.page(ROWS_MAX)?;
+    let (id, status) = (params.id::<OfferId>("offer_id")?, params.parse("offer_status")?);
+    let advertiser_id = params.id::<AdvertiserId>("advertiser_id")?;
+    let part = params.get("offer_name").map(str::to_lowercase);
+    let (found, revenue) = web.app.list_offers(&caller, |it| {
+        id.is_none_or(|id| id == it.id)
+            && status.is_none_or(|status: OfferStatus| status == it.status)
+            && advertiser_id.is_none_or(|id| id == it.advertiser_id)
+            && part.as_ref().is_none_or(|part| it.name.to_lowercase().contains(part))
+    })?;
+    let (total_rows, rows) = cut(found, page);
+    let offers = rows.iter().map(|it| Row { offer: view(&web, it, revenue) }).collect();
+    Ok(web.listed(page, Page { offers, total_rows }))
+}
+
+fn url(params: &Params) -> Result<Option<UrlTemplate>, BadParameter> {
+    if params.clears("offer_url") {
+        return Err(BadParameter::invalid("offer_url", "a URL may not be empty"));
+    }
+    let read = |text| UrlTemplate::parse(text).map_err(|error| BadParameter::invalid("offer_url", error));
+    params.get("offer_url").map(read).transpose()
+}
+
+fn price_type(params: &Params, name: &str) -> Result<Option<PriceType>, BadParameter> {
+    let read = |text| {
+        PriceType::from_name(text).ok_or_else(|| BadParameter::invalid(name, "cpa or revshare is expected"))
+    };
+    params.get(name).map(read).transpose()
+}
+
+fn rate(params: &Params, number: &str, kind: &str) -> Result<Rate, BadParameter> {
+    Ok(Rate {
+        price_type: price_type(params, kind)?.unwrap_or(PriceType::Cpa),
+        number: params.parse(number)?.unwrap_or(Amount::ZERO),
+    })
+}
+
+/// `session_hours`, or CAKE's `click_cookie_days`; both together must agree.
+fn session_seconds(params: &Params) -> Result<Option<u32>, BadParameter> {
+    let hours = seconds(params, "session_hours", 3600)?;
+    let days = seconds(params, "click_cookie_days", 86_400)?;
+    match (hours, days) {
+        (Some(hours), Some(days)) if hours != days => {
+            Err(BadParameter::invalid("click_cookie_days", "differs from session_hours"))
+        }
+        (hours, days) => Ok(hours.or(days)),
+    }
+}
+
+fn seconds(params: &Params, name: &str, unit_seconds: i64) -> Result<Option<u32>, BadParameter> {
+    let Some(number) = params.parse::<Amount>(name)? else { return Ok(None) };
+    let seconds = number.micros().saturating_mul(unit_seconds) / 1_000_000;
+    if seconds > SESSION_HOURS_MAX * 3600 {
+        return Err(BadParameter::invalid(name, format!("at most {SESSION_HOURS_MAX} hours")));
+    }
+    Ok(u32::try_from(seconds).ok())
+}
+
+/// Hours as a decimal number, as short as it can be written.
+fn hours(seconds: u32) -> serde_json::Number {
+    let micros = i64::from(seconds) * 1_000_000 / 3600;
+    let text = Amount::from_micros(micros - micros % 100).expect("whole steps").to_string();
+    text.trim_end_matches('0').trim_end_matches('.').parse().expect("a decimal number")
+}
+
+/// Outer none: not mentioned; inner none: taken away. A day without a time ends the offer with it.
+fn expires(web: &Web, params: &Params) -> Result<Option<Option<Timestamp>>, BadParameter> {
+    if params.clears("expiration_date") {
+        return Ok(Some(None));
+    }
+    let zone = &web.app.settings().zone;
+    Ok(params.date("expiration_date", zone)?.map(|date| Some(date.end(zone))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_print_as_short_as_they_can() {
+        for (seconds, text) in
+            [(720 * 3600, "720"), (0, "0"), (1800, "0.5"), (10 * 3600, "10"), (1, "0.0002")]
+        {
+            assert_eq!(hours(seconds).to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The one place that knows status codes: every failure becomes the API's envelope.
+
+use std::any::Any;
+
+use app::{ChangeError, Failure, RecordConversionError};
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use domain::conversion::Refusal;
+use domain::conversion_request::BadParameter;
+use domain::ids::ConversionId;
+use domain::network_change::Rejected;
+use hyper::StatusCode;
+use hyper::header::{self, HeaderValue};
+use serde::Serialize;
+
+/// Seconds after which trying again makes sense.
+const RETRY_AFTER: &str = "1";
+
+/// A failure as the API tells it.
+#[derive(Debug, Default)]
+pub(crate) struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    parameter: Option<String>,
+    conversion_id: Option<ConversionId>,
+    request_id: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    request_status: &'static str,
+    error: ErrorView<'a>,
+    message: &'a str,
+}
+
+#[derive(Serialize)]
+struct ErrorView<'a> {
+    code: &'static str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversion_id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+}
+
+impl ApiError {
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), ..Self::default() }
+    }
+
+    /// No key, or none of ours.
+    pub(crate) fn invalid_api_key() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_api_key", "Invalid API Key")
+    }
+
+    /// Nothing is at this path.
+    pub(crate) fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "Not Found")
+    }
+
+    /// The path takes other methods.
+    pub(crate) fn method_not_allowed() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Method Not Allowed")
+    }
+
+    /// Something about the request is over a bound.
+    pub(crate) fn too_large(status: StatusCode, message: impl Into<String>) -> Self {
+        Self::new(status, "too_large", message)
+    }
+
+    /// The body did not arrive in time, or broke off.
+    pub(crate) fn body_missing() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "the body did not arrive")
+    }
+
+    /// A body of a kind nobody reads here.
+    pub(crate) fn unsupported_body() -> Self {
+        let message = "a body is application/json or application/x-www-form-urlencoded";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_body", message)
+    }
+
+    /// Something inside is wrong. The answer tells only a number that is also in the log.
+    fn internal(error: &(dyn std::error::Error + 'static), status: StatusCode, code: &'static str) -> Self {
+        let request_id = request_id();
+        tracing::error!(request_id, error, "a request failed");
+        Self {
+            request_id: Some(request_id),
+            ..Self::new(status, code, "the server could not answer; try again later")
+        }
+    }
+}
+
+/// A number that finds a failed request in the log: a fresh hasher's random keys, nothing of the inside.
+fn request_id() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    format!("{:016x}", RandomState::new().hash_one("request"))
+}
+
+impl From<BadParameter> for ApiError {
+    fn from(bad: BadParameter) -> Self {
+        let code = if bad.problem.is_none() { "missing_parameter" } else { "invalid_parameter" };
+        let message = bad.message();
+        Self { parameter: Some(bad.parameter), ..Self::new(StatusCode::BAD_REQUEST, code, message) }
+    }
+}
+
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NotPermitted => {
+                Self::new(StatusCode::FORBIDDEN, "not_permitted", "this key does not permit that")
+            }
+            Failure::Overloaded => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "overloaded",
+                "too much is waiting; try again in a moment",
+            ),
+            Failure::Unavailable(error) => {
+                Self::internal(&*error, StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+            }
+            Failure::Broken(error) => {
+                Self::internal(&*error, StatusCode::INTERNAL_SERVER_ERROR, "internal_error")
+            }
+        }
+    }
+}
+
+impl From<ChangeError> for ApiError {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Rejected(rejected) => rejected.into(),
+            ChangeError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<Rejected> for ApiError {
+    fn from(rejected: Rejected) -> Self {
+        use domain::network_change::EntityKind::{Advertiser, Affiliate, Campaign, Creative, Offer};
+        match rejected {
+            Rejected::NotFound(kind) => {
+                let (code, message) = match kind {
+                    Advertiser => ("advertiser_not_found", "Advertiser Not Found"),
+                    Offer => ("offer_not_found", "Offer Not Found"),
+                    Affiliate => ("affiliate_not_found", "Affiliate Not Found"),
+                    Campaign => ("campaign_not_found", "Campaign Not Found"),
+                    Creative => ("creative_not_found", "Creative Not Found"),
+                };
+                let parameter = Some(format!("{}_id", kind.name()));
+                Self { parameter, ..Self::new(StatusCode::NOT_FOUND, code, message) }
+            }
+            Rejected::CreativeOfOtherOffer => {
+                BadParameter::invalid("creative_id", "not a creative of this offer").into()
+            }
+            Rejected::CampaignExists(id) => {
+                let message = format!("the affiliate runs this offer already, in campaign {id}");
+                Self::new(StatusCode::CONFLICT, "conflict", message)
+            }
+        }
+    }
+}
+
+impl From<RecordConversionError> for ApiError {
+    fn from(error: RecordConversionError) -> Self {
+        match error {
+            RecordConversionError::BadParameter(bad) => bad.into(),
+            RecordConversionError::Refused(refusal) => refusal.into(),
+            RecordConversionError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let unprocessable = |message| Self::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.code(), message);
+        match refusal {
+            Refusal::ClickNotFound => Self::new(StatusCode::NOT_FOUND, refusal.code(), "Click Not Found"),
+            Refusal::OfferNotFound => Self::new(StatusCode::NOT_FOUND, refusal.code(), "Offer Not Found"),
+            Refusal::UnknownEvent => BadParameter::invalid("event_id", "the offer has no such event").into(),
+            Refusal::PriceTooLarge => {
+                BadParameter::invalid("amount", "the price it gives is too large").into()
+            }
+            Refusal::OfferMismatch => unprocessable("the click was on another offer"),
+            Refusal::OfferNotActive => unprocessable("the offer is not active"),
+            Refusal::AffiliateNotActive => unprocessable("the affiliate is not active"),
+            Refusal::ClickNotAccepted => unprocessable("the click never reached the offer"),
+            Refusal::ClickExpired => unprocessable("the click is older than the offer's session"),
+            Refusal::AmountRequired => unprocessable("amount is required: the offer pays a percentage of it"),
+            Refusal::DuplicateConversion(first) => Self {
+                conversion_id: Some(first),
+                ..Self::new(StatusCode::CONFLICT, refusal.code(), "Duplicate Conversion")
+            },
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let envelope = Envelope {
+            request_status: "Error",
+            error: ErrorView {
+                code: self.code,
+                message: &self.message,
+                parameter: self.parameter.as_deref(),
+                conversion_id: self.conversion_id.map(|id| id.0),
+                request_id: self.request_id.as_deref(),
+            },
+            message: &self.message,
+        };
+        let body = serde_json::to_vec(&envelope).expect("texts and numbers");
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// What a panic in a handler becomes.
+#[expect(clippy::needless_pass_by_value, reason = "the shape that the layer takes")]
+pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let text =
+        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    let error: Box<dyn std::error::Error> = format!("panicked: {}", text.unwrap_or("?")).into();
+    ApiError::internal(&*error, StatusCode::INTERNAL_SERVER_ERROR, "internal_error").into_response()
+}

@@ -1,0 +1,274 @@
+//! The parameters of a call: query, form and JSON read into one list of names and texts, so that
+//! every endpoint takes all three alike and every error can name its parameter.
+
+use std::fmt;
+use std::str::FromStr;
+
+use domain::conversion_request::BadParameter;
+use domain::time::DateInput;
+use jiff::tz::TimeZone;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::Value;
+
+/// Rows of a page where nothing is said.
+const ROWS_DEFAULT: u32 = 100;
+/// The field a key comes in.
+pub(crate) const API_KEY: &str = "api_key";
+
+/// The parameters of one call, in the order they came, names in lower case.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Params(Vec<Param>);
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Param {
+    name: String,
+    /// None is JSON's `null`.
+    value: Option<String>,
+}
+
+/// Which rows of a list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Page {
+    pub(crate) offset: u64,
+    pub(crate) limit: u32,
+}
+
+impl Params {
+    /// Adds the pairs of a query string or form.
+    pub(crate) fn add_pairs(&mut self, text: &str) -> Result<(), BadParameter> {
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode_lossy(name);
+            let value = decode(value).ok_or_else(|| BadParameter::invalid(&name, "not UTF-8"))?;
+            self.add(&name, Some(value))?;
+        }
+        Ok(())
+    }
+
+    /// Adds the fields of a JSON object.
+    pub(crate) fn add_json(&mut self, body: &[u8]) -> Result<(), BadParameter> {
+        let fields: Fields = serde_json::from_slice(body)
+            .map_err(|error| BadParameter::invalid("body", format!("not a JSON object: {error}")))?;
+        for (name, value) in fields.0 {
+            let value = match value {
+                Value::Null => None,
+                Value::Bool(flag) => Some(flag.to_string()),
+                Value::Number(number) => Some(number.to_string()),
+                Value::String(text) => Some(text),
+                Value::Array(_) | Value::Object(_) => {
+                    return Err(BadParameter::invalid(&name, "a text, number or true/false is expected"));
+                }
+            };
+            self.add(&name, value)?;
+        }
+        Ok(())
+    }
+
+    /// The same again is harmless, something else under the same name is not.
+    fn add(&mut self, name: &str, value: Option<String>) -> Result<(), BadParameter> {
+        let name = name.to_ascii_lowercase();
+        match self.0.iter().find(|it| it.name == name) {
+            Some(first) if first.value == value => {}
+            Some(_) => return Err(BadParameter::invalid(&name, "given twice, with different values")),
+            None => self.0.push(Param { name, value }),
+        }
+        Ok(())
+    }
+
+    fn find(&self, name: &str) -> Option<&Param> {
+        self.0.iter().find(|it| it.name == name)
+    }
+
+    /// The value, unless it is empty or `null`.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.find(name)?.value.as_deref().filter(|value| !value.is_empty())
+    }
+
+    /// The value, read.
+    pub(crate) fn parse<T: FromStr>(&self, name: &str) -> Result<Option<T>, BadParameter>
+    where
+        T::Err: fmt::Display,
+    {
+        self.get(name)
+            .map(|value| value.parse().map_err(|error| BadParameter::invalid(name, error)))
+            .transpose()
+    }
+
+    /// The number of an entity: a whole number.
+    pub(crate) fn id<Id: FromStr>(&self, name: &str) -> Result<Option<Id>, BadParameter> {
+        let read = |value: &str| {
+            value.parse().map_err(|_| BadParameter::invalid(name, "a whole number is expected"))
+        };
+        self.get(name).map(read).transpose()
+    }
+
+    /// The number of an entity, or an error that says it is missing.
+    pub(crate) fn required_id<Id: FromStr>(&self, name: &str) -> Result<Id, BadParameter> {
+        self.id(name)?.ok_or_else(|| BadParameter::missing(name))
+    }
+
+    /// Present but empty or `null`: whoever sends that wants the field emptied.
+    pub(crate) fn clears(&self, name: &str) -> bool {
+        self.find(name).is_some_and(|it| it.value.as_deref().is_none_or(str::is_empty))
+    }
+
+    pub(crate) fn boolean(&self, name: &str) -> Result<Option<bool>, BadParameter> {
+        let read = |value: &str| match value.to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Ok(true),
+            "false" | "0" | "no" | "off" => Ok(false),
+            _ => Err(BadParameter::invalid(name, "true or false is expected")),
+        };
+        self.get(name).map(read).transpose()
+    }
+
+    pub(crate) fn date(&self, name: &str, zone: &TimeZone) -> Result<Option<DateInput>, BadParameter> {
+        let read = |value| DateInput::parse(value, zone).map_err(|error| BadParameter::invalid(name, error));
+        self.get(name).map(read).transpose()
+    }
+
+    /// `start_at_row` and `row_limit`, the latter clamped to `rows_max`.
+    pub(crate) fn page(&self, rows_max: u32) -> Result<Page, BadParameter> {
+        let limit = match self.rows("row_limit")? {
+            None | Some(0) => u64::from(ROWS_DEFAULT.min(rows_max)),
+            Some(rows) => rows.min(u64::from(rows_max)),
+        };
+        let offset = self.rows("start_at_row")?.unwrap_or(0);
+        Ok(Page { offset, limit: u32::try_from(limit).unwrap_or(rows_max) })
+    }
+
+    fn rows(&self, name: &str) -> Result<Option<u64>, BadParameter> {
+        let read = |value: &str| {
+            if value.bytes().all(|b| b.is_ascii_digit()) {
+                // A number too long to hold is past every list's end.
+                Ok(value.parse().unwrap_or(u64::MAX))
+            } else {
+                Err(BadParameter::invalid(name, "a whole number, 0 or more, is expected"))
+            }
+        };
+        self.get(name).map(read).transpose()
+    }
+
+    /// An error that names the first parameter not in `known`.
+    pub(crate) fn only(&self, known: &[&str]) -> Result<(), BadParameter> {
+        let known = |name: &str| name == API_KEY || known.contains(&name);
+        match self.0.iter().find(|it| !known(&it.name)) {
+            Some(unknown) => Err(BadParameter::invalid(&unknown.name, "unknown field")),
+            None => Ok(()),
+        }
+    }
+
+    /// The call as it came, as one query string, without its key.
+    pub(crate) fn raw(&self) -> String {
+        let encode = |text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let pairs = self.0.iter().filter(|it| it.name != API_KEY);
+        let pairs = pairs
+            .map(|it| format!("{}={}", encode(&it.name), encode(it.value.as_deref().unwrap_or_default())));
+        pairs.collect::<Vec<_>>().join("&")
+    }
+}
+
+/// A JSON object as a list, so that a name given twice is seen.
+struct Fields(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Fields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Fields;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields, M::Error> {
+                let mut fields = Vec::new();
+                while let Some(field) = map.next_entry()? {
+                    fields.push(field);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// Decodes a query's `+` and `%41`. None when the result is not UTF-8.
+fn decode(text: &str) -> Option<String> {
+    let spaced = text.replace('+', " ");
+    percent_decode_str(&spaced).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+}
+
+/// Decodes a query's `+` and `%41`; what is not UTF-8 becomes U+FFFD.
+pub(crate) fn decode_lossy(text: &str) -> String {
+    if text.bytes().any(|b| matches!(b, b'+' | b'%')) {
+        percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+    } else {
+        text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(text: &str) -> Params {
+        let mut params = Params::default();
+        params.add_pairs(text).expect("readable");
+        params
+    }
+
+    fn json(text: &str) -> Result<Params, BadParameter> {
+        let mut params = Params::default();
+        params.add_json(text.as_bytes()).map(|()| params)
+    }
+
+    #[test]
+    fn query_and_json_say_the_same() {
+        let expected = query("Offer_ID=12&payout=18.00&flag=true&note=a+b%20c");
+        let found = json(r#"{"offer_id": 12, "payout": 18.00, "flag": true, "note": "a b c"}"#);
+        assert_eq!(found, Ok(expected));
+    }
+
+    #[test]
+    fn numbers_keep_their_text() {
+        let params = json(r#"{"payout": 0.10000000000000000001}"#).expect("readable");
+        assert_eq!(params.get("payout"), Some("0.10000000000000000001"));
+    }
+
+    #[test]
+    fn a_name_given_twice_must_mean_the_same() {
+        assert!(query("a=1&a=1").get("a") == Some("1"));
+        assert!(Params::default().add_pairs("a=1&A=2").is_err());
+        assert!(json(r#"{"a": 1, "a": 2}"#).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let message = |found: Result<Params, BadParameter>| found.expect_err("refused").message();
+        assert!(message(json("[1]")).starts_with("body: not a JSON object"));
+        assert!(message(json("{")).starts_with("body: not a JSON object"));
+        assert!(message(json(r#"{"payout": [1]}"#)).starts_with("payout:"));
+        let mut params = Params::default();
+        assert_eq!(params.add_pairs("s=%ff").expect_err("refused").message(), "s: not UTF-8");
+        assert_eq!(query("nam=x").only(&["name"]).expect_err("refused").message(), "nam: unknown field");
+    }
+
+    #[test]
+    fn pages_are_clamped() {
+        let page = |text: &str| query(text).page(500);
+        assert_eq!(page(""), Ok(Page { offset: 0, limit: 100 }));
+        assert_eq!(page("row_limit=0"), Ok(Page { offset: 0, limit: 100 }));
+        assert_eq!(page("row_limit=501&start_at_row=7"), Ok(Page { offset: 7, limit: 500 }));
+        assert_eq!(page("row_limit=99999999999999999999"), Ok(Page { offset: 0, limit: 500 }));
+        assert!(
+            page("row_limit=-1").is_err() && page("start_at_row=-1").is_err() && page("row_limit=x").is_err()
+        );
+    }
+
+    #[test]
+    fn the_raw_call_holds_everything_but_the_key() {
+        let params = query("api_key=secret&unique_id=a%26b&x=");
+        assert_eq!(params.raw(), "unique%5Fid=a%26b&x=");
+    }
+}

@@ -1,0 +1,80 @@
+//! Tracking links: no login, no database, nothing awaited but the journal.
+
+mod link;
+mod page;
+
+use std::net::SocketAddr;
+
+use app::{Lane, NotSent, Sent, Visit};
+use axum::body::Body;
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, Response, StatusCode, Uri};
+
+use crate::Web;
+use page::Page;
+
+/// The longest query string, in bytes: sub ids are kept whole, whatever fits in here.
+const QUERY_BYTES_MAX: usize = 8 * 1024;
+/// How much of a `User-Agent` is kept, in bytes: real ones are under 500.
+const USER_AGENT_BYTES_MAX: usize = 1024;
+/// How much of a `Referer` is kept, in bytes: what browsers send across sites is far shorter.
+const REFERRER_BYTES_MAX: usize = 2048;
+
+/// Whether a request is for a tracking link.
+pub(crate) fn is_link(uri: &Uri) -> bool {
+    link::Form::of(uri.path()).is_some()
+}
+
+/// Answers a tracking link.
+pub(crate) async fn answer(web: &Web, lane: &Lane, peer: SocketAddr, request: Parts) -> Response<Body> {
+    let Some(form) = link::Form::of(request.uri.path()) else { return page::answer(Page::NothingHere) };
+    let Some(query) = request.uri.query() else { return page::answer(Page::NothingHere) };
+    if query.len() > QUERY_BYTES_MAX {
+        return page::answer(Page::TooLong);
+    }
+    let visit = visit(form, query, peer, &request.headers);
+    let sent = match request.method {
+        Method::GET => web.app.record_click(lane, visit).await,
+        Method::HEAD => web.app.preview_click(&visit),
+        _ => return page::answer(Page::WrongMethod),
+    };
+    match sent {
+        Ok(Sent { location: Some(location), .. }) => redirect(&location),
+        Ok(Sent { location: None, .. }) => page::answer(Page::NotAvailable),
+        Err(NotSent::Unattributable(why)) => {
+            tracing::info!(?why, "a link that belongs to no known affiliate and offer");
+            page::answer(Page::NothingHere)
+        }
+        Err(NotSent::Overloaded | NotSent::Unavailable) => page::answer(Page::TryAgain),
+    }
+}
+
+fn visit(form: link::Form, query: &str, peer: SocketAddr, headers: &HeaderMap) -> Visit {
+    let read = link::read(form, query);
+    Visit {
+        link: read.link,
+        sub_ids: read.sub_ids,
+        udid: read.udid,
+        extra_query: read.extra_query,
+        ip_address: Some(peer.ip().to_canonical()),
+        user_agent: text(headers, &header::USER_AGENT, USER_AGENT_BYTES_MAX),
+        referrer: text(headers, &header::REFERER, REFERRER_BYTES_MAX),
+    }
+}
+
+fn text(headers: &HeaderMap, name: &HeaderName, bytes_max: usize) -> String {
+    let value = headers.get(name).map(HeaderValue::as_bytes).unwrap_or_default();
+    let mut text = String::from_utf8_lossy(value).into_owned();
+    text.truncate(text.floor_char_boundary(bytes_max));
+    text
+}
+
+fn redirect(location: &str) -> Response<Body> {
+    let Ok(location) = HeaderValue::try_from(location) else { return page::answer(Page::NotAvailable) };
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::FOUND;
+    response.headers_mut().insert(header::LOCATION, location);
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

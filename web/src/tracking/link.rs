@@ -1,0 +1,155 @@
+//! Reading a tracking link. Names ignore case; of a name given twice the first counts; what has no
+//! field of its own is kept as it came.
+
+use std::str::FromStr;
+
+use domain::dialect::{sub_id_index, sub_id_rank};
+use domain::routing::Link;
+
+use crate::params::decode_lossy;
+
+/// The forms a link can have, by path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Form {
+    /// `/?a=&c=` or `/?a=&o=`.
+    Classic,
+    /// `/click?c=`: the campaign.
+    Click,
+    /// `/rd/r.php?sid=&aff_id=`: the campaign and its affiliate.
+    Redirect,
+}
+
+impl Form {
+    pub(super) fn of(path: &str) -> Option<Self> {
+        match path {
+            "/" => Some(Self::Classic),
+            "/click" => Some(Self::Click),
+            "/rd/r.php" => Some(Self::Redirect),
+            _ => None,
+        }
+    }
+}
+
+/// What a link says.
+#[derive(PartialEq, Eq, Debug, Default)]
+pub(super) struct Read {
+    /// What it names; none when that is missing or no number.
+    pub(super) link: Option<Link>,
+    pub(super) sub_ids: [String; 5],
+    pub(super) udid: String,
+    pub(super) extra_query: String,
+}
+
+#[derive(Default)]
+struct Ids<'q> {
+    affiliate: Option<&'q str>,
+    creative: Option<&'q str>,
+    offer: Option<&'q str>,
+    campaign: Option<&'q str>,
+}
+
+pub(super) fn read(form: Form, query: &str) -> Read {
+    let mut read = Read::default();
+    let mut ids = Ids::default();
+    let mut ranks = [usize::MAX; 5];
+    let mut source = None;
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = name.to_ascii_lowercase();
+        if let Some(id) = id_field(&mut ids, form, &name) {
+            id.get_or_insert(value);
+        } else if let Some(index) = sub_id_index(&name).map(usize::from) {
+            let rank = sub_id_rank(&name);
+            if !value.is_empty() && rank < ranks[index] {
+                ranks[index] = rank;
+                read.sub_ids[index] = decode_lossy(value);
+            }
+        } else if matches!(&*name, "udid" | "k") {
+            if read.udid.is_empty() || name == "udid" {
+                read.udid = decode_lossy(value);
+            }
+        } else {
+            if name == "source" {
+                source = Some(value);
+            }
+            let joint = if read.extra_query.is_empty() { "" } else { "&" };
+            read.extra_query.push_str(joint);
+            read.extra_query.push_str(pair);
+        }
+    }
+    if let Some(source) = source.filter(|_| read.sub_ids[0].is_empty()) {
+        read.sub_ids[0] = decode_lossy(source);
+    }
+    read.link = link(form, &ids);
+    read
+}
+
+fn id_field<'i, 'q>(ids: &'i mut Ids<'q>, form: Form, name: &str) -> Option<&'i mut Option<&'q str>> {
+    match (form, name) {
+        (Form::Classic, "a") | (Form::Redirect, "aff_id") => Some(&mut ids.affiliate),
+        (Form::Classic, "c") => Some(&mut ids.creative),
+        (Form::Classic, "o") => Some(&mut ids.offer),
+        (Form::Click, "c") | (Form::Redirect, "sid") => Some(&mut ids.campaign),
+        _ => None,
+    }
+}
+
+fn link(form: Form, ids: &Ids<'_>) -> Option<Link> {
+    match form {
+        Form::Classic => {
+            let affiliate_id = number(ids.affiliate)?;
+            match number(ids.creative) {
+                Some(creative_id) => Some(Link::Creative(affiliate_id, creative_id)),
+                None => Some(Link::Offer(affiliate_id, number(ids.offer)?)),
+            }
+        }
+        Form::Click | Form::Redirect => Some(Link::Campaign(number(ids.campaign)?, number(ids.affiliate))),
+    }
+}
+
+fn number<T: FromStr>(value: Option<&str>) -> Option<T> {
+    decode_lossy(value?).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::ids::{AffiliateId, CampaignId, CreativeId, OfferId};
+
+    use super::*;
+
+    fn named(form: Form, query: &str) -> Option<Link> {
+        read(form, query).link
+    }
+
+    #[test]
+    fn every_form_names_its_target() {
+        let creative = Link::Creative(AffiliateId(7), CreativeId(3));
+        assert_eq!(named(Form::Classic, "a=7&c=3"), Some(creative));
+        assert_eq!(named(Form::Classic, "C=3&A=7&c=4"), Some(creative));
+        assert_eq!(named(Form::Classic, "a=%37&c=3"), Some(creative));
+        assert_eq!(named(Form::Classic, "a=7&o=2"), Some(Link::Offer(AffiliateId(7), OfferId(2))));
+        assert_eq!(named(Form::Click, "c=9"), Some(Link::Campaign(CampaignId(9), None)));
+        let redirect = Link::Campaign(CampaignId(9), Some(AffiliateId(7)));
+        assert_eq!(named(Form::Redirect, "sid=9&aff_id=7"), Some(redirect));
+        for query in ["", "a=7", "c=3", "a=x&c=3", "a=-1&c=3", "a=7&c=99999999999", "&&&", "a&c"] {
+            assert_eq!(named(Form::Classic, query), None, "{query}");
+        }
+    }
+
+    #[test]
+    fn sub_ids_are_read_whole_in_every_dialect() {
+        let long = "x".repeat(3000);
+        let found =
+            read(Form::Classic, &format!("a=7&c=3&s1=a%20b%2Bc&S2=d+e&sub3={long}&t4=f&s4=g&c1=h&s5=%ff"));
+        assert_eq!(found.sub_ids, ["a b+c".into(), "d e".into(), long, "g".into(), "\u{fffd}".to_owned()]);
+        assert_eq!(read(Form::Classic, "source=x").sub_ids[0], "x");
+        assert_eq!(read(Form::Classic, "source=x&s1=y").sub_ids[0], "y");
+    }
+
+    #[test]
+    fn what_has_no_field_is_kept_as_it_came() {
+        let found = read(Form::Classic, "a=7&p=r&c=3&E=kk%3d&s6=x&k=phone&flag");
+        assert_eq!(found.extra_query, "p=r&E=kk%3d&s6=x&flag");
+        assert_eq!(found.udid, "phone");
+    }
+}
