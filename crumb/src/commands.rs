@@ -1,0 +1,96 @@
+//! The commands, a file each.
+
+mod check;
+mod config;
+mod demo;
+mod key;
+mod serve;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser};
+
+use crate::config::{Config, LogFormat, Overrides};
+
+/// A performance-marketing tracker you run yourself.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    about,
+    after_help = "Examples:\n  crumb demo                           see it work, with a sample network\n  \
+                  crumb serve --data /var/lib/crumb    run the server\n  \
+                  crumb key create --name ops          make an API key"
+)]
+pub enum Command {
+    /// Start a server with a sample network on a temporary data folder.
+    Demo(demo::Demo),
+    /// Run the server.
+    Serve(serve::Serve),
+    /// Make, list and revoke API keys.
+    #[command(subcommand)]
+    Key(key::Key),
+    /// Show the settings.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Check settings and data folder, changing nothing.
+    Check(check::Check),
+}
+
+impl Command {
+    /// Runs the command.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Demo(demo) => demo.run(),
+            Self::Serve(serve) => serve.run(),
+            Self::Key(key) => key.run(),
+            Self::Config(config) => Ok(config.run()),
+            Self::Check(check) => check.run(),
+        }
+    }
+}
+
+/// Where settings and data are.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Place {
+    /// A settings file; `crumb config default` prints one to start from
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The data folder [default: ./crumb-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl Place {
+    fn load(&self, listen: Option<SocketAddr>) -> anyhow::Result<Config> {
+        Config::load(&Overrides { file: self.config.clone(), data: self.data.clone(), listen })
+    }
+}
+
+/// Sends the log to standard error, so that standard output holds only what was asked for.
+fn start_log(config: &Config) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log.level)
+        .map_err(|error| anyhow::anyhow!("log.level: {error}"))?;
+    let log =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let started = match config.log.format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().try_init(),
+    };
+    started.map_err(|error| anyhow::anyhow!("the log cannot be started: {error}"))
+}
+
+/// Resolves on Ctrl-C or SIGTERM.
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}

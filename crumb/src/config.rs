@@ -1,0 +1,233 @@
+//! Settings: the built-in file, over it the user's, over that the environment, over that flags. An
+//! unknown key or a bad value stops the start with one line that names it.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use app::Settings;
+use domain::ids::NodeNumber;
+use domain::tokens::UrlTemplate;
+use figment::Figment;
+use figment::providers::{Env, Format as _, Toml};
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+
+/// The annotated defaults, as `crumb config default` prints them.
+pub const DEFAULT: &str = include_str!("../config.default.toml");
+
+const MIB: u64 = 1024 * 1024;
+
+/// All settings.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `[server]`
+    pub server: Server,
+    /// `[data]`
+    pub data: Data,
+    /// `[network]`
+    pub network: Network,
+    /// `[tracking]`
+    pub tracking: Tracking,
+    /// `[node]`
+    pub node: Node,
+    /// `[journal]`
+    pub journal: Journal,
+    /// `[archive]`
+    pub archive: Archive,
+    /// `[api]`
+    pub api: Api,
+    /// `[log]`
+    pub log: Log,
+}
+
+macro_rules! sections {
+    ($($name:ident { $($key:ident: $kind:ty),+ $(,)? })+) => {$(
+        #[doc = "A section; its keys are explained in `config.default.toml`."]
+        #[derive(Clone, Debug, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        #[expect(missing_docs, reason = "explained once, in config.default.toml")]
+        pub struct $name { $(pub $key: $kind),+ }
+    )+};
+}
+
+sections! {
+    Server { listen: SocketAddr, workers: usize, public_url: String }
+    Data { dir: PathBuf }
+    Network { time_zone: String, currency: String }
+    Tracking { global_redirect: String }
+    Node { number: u16 }
+    Journal { file_mib: u64, pending_mib: u64, spare_files: usize }
+    Archive { seal_after_seconds: u64, recent_mib: u64 }
+    Api { conversions_waiting: usize, questions: usize }
+    Log { level: String, format: LogFormat }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// What flags say about settings.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--config`
+    pub file: Option<PathBuf>,
+    /// `--data`
+    pub data: Option<PathBuf>,
+    /// `--listen`
+    pub listen: Option<SocketAddr>,
+}
+
+impl Config {
+    /// Reads the settings.
+    pub fn load(overrides: &Overrides) -> anyhow::Result<Self> {
+        let mut figment = Figment::from(Toml::string(DEFAULT));
+        if let Some(file) = &overrides.file {
+            let text = std::fs::read_to_string(file)
+                .with_context(|| format!("the settings file {} cannot be read", file.display()))?;
+            figment = figment.merge(Toml::string(&text));
+        }
+        figment = figment.merge(Env::prefixed("CRUMB_").split("__"));
+        let mut config: Self =
+            figment.extract().map_err(|error| explain(error, overrides.file.as_deref()))?;
+        config.data.dir = overrides.data.clone().unwrap_or(config.data.dir);
+        config.server.listen = overrides.listen.unwrap_or(config.server.listen);
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        self.settings()?;
+        within("journal.file_mib", self.journal.file_mib, 1, 1024)?;
+        within("journal.pending_mib", self.journal.pending_mib, 1, 1024)?;
+        if self.journal.pending_mib > self.journal.file_mib {
+            bail!("journal.pending_mib: {} is more than journal.file_mib", self.journal.pending_mib);
+        }
+        within("archive.seal_after_seconds", self.archive.seal_after_seconds, 1, 86_400)?;
+        within("archive.recent_mib", self.archive.recent_mib, 2 * self.journal.file_mib, 1024 * 1024)?;
+        within("api.conversions_waiting", self.api.conversions_waiting as u64, 1, 1_000_000)?;
+        within("api.questions", self.api.questions as u64, 1, 1024)?;
+        within("server.workers", self.server.workers as u64, 0, 1024)?;
+        if !self.server.public_url.is_empty() {
+            UrlTemplate::parse(&self.server.public_url)
+                .map_err(|error| anyhow!("server.public_url: {error}"))?;
+        }
+        Ok(())
+    }
+
+    /// The settings that use cases care about.
+    pub fn settings(&self) -> anyhow::Result<Settings> {
+        let zone = &self.network.time_zone;
+        let redirect = &self.tracking.global_redirect;
+        Ok(Settings {
+            node: NodeNumber::new(self.node.number).ok_or_else(|| {
+                anyhow!("node.number: {} is not 0 to {}", self.node.number, NodeNumber::MAX)
+            })?,
+            zone: TimeZone::get(zone)
+                .map_err(|_| anyhow!("network.time_zone: {zone:?} is no IANA time zone"))?,
+            zone_name: zone.clone(),
+            currency: self.network.currency.parse().map_err(|error| anyhow!("network.currency: {error}"))?,
+            global_redirect: if redirect.is_empty() {
+                None
+            } else {
+                Some(
+                    UrlTemplate::parse(redirect)
+                        .map_err(|error| anyhow!("tracking.global_redirect: {error}"))?,
+                )
+            },
+            recent_bytes_max: self.archive.recent_mib * MIB,
+            conversions_waiting_max: self.api.conversions_waiting,
+            questions_max: self.api.questions,
+        })
+    }
+
+    /// How the journal is kept in `dir`.
+    pub fn journal(&self, dir: PathBuf) -> journal::Options {
+        journal::Options {
+            dir,
+            file_bytes: self.journal.file_mib * MIB,
+            pending_bytes_max: usize::try_from(self.journal.pending_mib * MIB).unwrap_or(usize::MAX),
+            spare_files_max: self.journal.spare_files,
+        }
+    }
+
+    /// How often a journal file is completed.
+    pub fn roll_after(&self) -> Duration {
+        Duration::from_secs(self.archive.seal_after_seconds)
+    }
+
+    /// The threads that answer requests.
+    pub fn workers(&self) -> usize {
+        match self.server.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            workers => workers,
+        }
+    }
+}
+
+fn within(key: &str, value: u64, min: u64, max: u64) -> anyhow::Result<()> {
+    if (min..=max).contains(&value) { Ok(()) } else { bail!("{key}: {value} is not {min} to {max}") }
+}
+
+/// One line that names the key and where its value came from.
+fn explain(error: figment::Error, file: Option<&Path>) -> anyhow::Error {
+    let Some(first) = error.into_iter().next() else { return anyhow!("the settings cannot be read") };
+    let key = first.path.join(".");
+    let from = match first.metadata.as_ref().map(|it| it.name.as_ref()) {
+        Some(name) if name.contains("environment") => "in the environment".to_owned(),
+        _ => file.map_or_else(|| "in the settings".to_owned(), |file| format!("in {}", file.display())),
+    };
+    let colon = if key.is_empty() { "" } else { ": " };
+    anyhow!("{key}{colon}{} ({from})", first.kind.to_string().replace('\n', " "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> anyhow::Result<Config> {
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), text)?;
+        Config::load(&Overrides { file: Some(file.path().to_owned()), ..Overrides::default() })
+    }
+
+    #[test]
+    fn the_defaults_are_valid_and_a_file_changes_what_it_names() {
+        let config = Config::load(&Overrides::default()).expect("valid");
+        assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
+        let config = load("[network]\ntime_zone = \"America/New_York\"").expect("valid");
+        assert_eq!(
+            (config.network.time_zone.as_str(), config.network.currency.as_str()),
+            ("America/New_York", "USD")
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named_in_one_line() {
+        for (text, named) in [
+            ("[server]\nlisten_on = \"x\"", "listen_on"),
+            ("[servers]\nlisten = \"x\"", "servers"),
+            ("[server]\nlisten = \"nowhere\"", "server.listen"),
+            ("[server]\nworkers = \"many\"", "server.workers"),
+            ("[network]\ntime_zone = \"Mars/Olympus\"", "network.time_zone"),
+            ("[network]\ncurrency = \"dollars\"", "network.currency"),
+            ("[tracking]\nglobal_redirect = \"/here\"", "tracking.global_redirect"),
+            ("[node]\nnumber = 4096", "node.number"),
+            ("[journal]\nfile_mib = 0", "journal.file_mib"),
+            ("[log]\nformat = \"xml\"", "log.format"),
+            ("not toml", "settings"),
+        ] {
+            let error = load(text).expect_err(text).to_string();
+            assert!(error.contains(named) || named == "settings", "{text}: {error}");
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+}

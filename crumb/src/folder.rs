@@ -1,0 +1,49 @@
+//! The data folder: what lies where.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+/// A data folder.
+#[derive(Clone, Debug)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// The data folder at `path`, created where it is missing; an error when it cannot be written.
+    pub fn open(path: &Path) -> anyhow::Result<Self> {
+        let folder = Self(path.to_owned());
+        for path in [path.to_owned(), folder.segments()] {
+            std::fs::create_dir_all(&path)
+                .with_context(|| format!("the data folder {} cannot be created", path.display()))?;
+        }
+        tempfile::tempfile_in(path)
+            .with_context(|| format!("the data folder {} cannot be written", path.display()))?;
+        Ok(folder)
+    }
+
+    /// The data folder at `path`, which must be there.
+    pub fn existing(path: &Path) -> anyhow::Result<Self> {
+        let folder = Self(path.to_owned());
+        anyhow::ensure!(
+            folder.ledger().is_file(),
+            "{} is no data folder of Crumb's: it has no ledger",
+            path.display()
+        );
+        Ok(folder)
+    }
+
+    /// The ledger's file.
+    pub fn ledger(&self) -> PathBuf {
+        self.0.join("ledger.sqlite")
+    }
+
+    /// The journal's folder.
+    pub fn journal(&self) -> PathBuf {
+        self.0.join("journal")
+    }
+
+    /// The folder of segments.
+    pub fn segments(&self) -> PathBuf {
+        self.0.join("segments")
+    }
+}

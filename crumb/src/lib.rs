@@ -1,0 +1,9 @@
+//! The program: settings, wiring, lifecycle, commands. A library too, so that tests start the real
+//! thing with a clock of their own.
+
+pub mod chance;
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod folder;
+pub mod wiring;

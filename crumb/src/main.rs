@@ -1,0 +1,19 @@
+//! `crumb`, the binary.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use crumb::commands::Command;
+
+fn main() -> ExitCode {
+    match Command::parse().run() {
+        Ok(code) => code,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "the one line that tells the user why")]
+            {
+                eprintln!("crumb: {error:#}");
+            }
+            ExitCode::from(2)
+        }
+    }
+}
