@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use std::sync::PoisonError;
 
 use domain::click::{Click, Country};
+use domain::deep_link;
 use domain::ids::{CampaignId, ClickId};
 use domain::routing::{Link, Route, Unattributable, route};
-use domain::tokens::Token;
+use domain::tokens::{Token, UrlTemplate};
 use jiff::Timestamp;
 use journal::AppendError;
 
@@ -21,6 +22,8 @@ pub struct Visit {
     pub link: Option<Link>,
     /// The sub ids, as sent.
     pub sub_ids: [String; 5],
+    /// The destination the affiliate wishes for (`ckmrdr`), as sent.
+    pub deep_link: String,
     /// The device id, as sent.
     pub udid: String,
     /// Parameters without a field of their own, as sent.
@@ -66,8 +69,7 @@ impl App {
     pub fn preview_click(&self, visit: &Visit) -> Result<Sent, NotSent> {
         let network = self.network.load();
         let route = self.route(&network, visit, self.clock.now())?;
-        let location = route.redirect.map(|url| url.expand(|token| value(token, &route, visit, None)));
-        Ok(Sent { click_id: None, location })
+        Ok(Sent { click_id: None, location: location(&route, visit, None) })
     }
 
     fn submit_click(&self, visit: &Visit) -> Result<(journal::Seq, Sent), NotSent> {
@@ -77,18 +79,23 @@ impl App {
         let now = self.clock.now();
         let network = self.network.load();
         let route = self.route(&network, visit, now)?;
+        let redirect_url = if deep_link(&route, visit, None).is_some() {
+            visit.deep_link.as_str()
+        } else {
+            route.redirect.map(UrlTemplate::as_str).unwrap_or_default()
+        };
         let random = self.chance.draw();
         let mut id = ClickId::MIN;
         // The id is minted under the journal's lock: the order of the journal is the order of the ids.
         let appended = self.journal.append(|bytes| {
             id = self.mint.lock().unwrap_or_else(PoisonError::into_inner).mint(now, random);
-            archive::record::encode(&click(id, &route, visit), bytes);
+            archive::record::encode(&click(id, &route, visit, redirect_url), bytes);
         });
         let seq = appended.map_err(|error| match error {
             AppendError::Full { .. } => NotSent::Overloaded,
             AppendError::Unavailable | AppendError::TooLong { .. } => NotSent::Unavailable,
         })?;
-        let location = route.redirect.map(|url| url.expand(|token| value(token, &route, visit, Some(id))));
+        let location = location(&route, visit, Some(id));
         let counter = if route.disposition.reached_the_offer() {
             &self.metrics.clicks_accepted
         } else {
@@ -116,8 +123,24 @@ impl App {
     }
 }
 
-fn click(id: ClickId, route: &Route<'_>, visit: &Visit) -> Click {
-    let Visit { link: _, sub_ids, udid, extra_query, ip_address, user_agent, referrer } = visit.clone();
+/// Where the visitor is sent, with every token expanded.
+fn location(route: &Route<'_>, visit: &Visit, id: Option<ClickId>) -> Option<String> {
+    let landing = || Some(route.redirect?.expand(|token| value(token, route, visit, id)));
+    deep_link(route, visit, id).or_else(landing)
+}
+
+/// The affiliate's own destination, where the click reached the offer and the offer permits it.
+fn deep_link(route: &Route<'_>, visit: &Visit, id: Option<ClickId>) -> Option<String> {
+    let permitted = route.disposition.reached_the_offer() && route.offer.allow_deep_link;
+    if visit.deep_link.is_empty() || !permitted {
+        return None;
+    }
+    deep_link::resolve(&visit.deep_link, &route.offer.deep_link_hosts, |token| value(token, route, visit, id))
+}
+
+fn click(id: ClickId, route: &Route<'_>, visit: &Visit, redirect_url: &str) -> Click {
+    let Visit { link: _, deep_link: _, sub_ids, udid, extra_query, ip_address, user_agent, referrer } =
+        visit.clone();
     Click {
         id,
         offer_id: route.offer.id,
@@ -133,7 +156,7 @@ fn click(id: ClickId, route: &Route<'_>, visit: &Visit) -> Click {
         referrer,
         udid,
         extra_query,
-        redirect_url: route.redirect.map(|url| url.as_str().to_owned()).unwrap_or_default(),
+        redirect_url: redirect_url.to_owned(),
     }
 }
 

@@ -94,7 +94,9 @@ impl App {
                 .is_some_and(|it| it.status == PartyStatus::Active),
         };
         match self.conversions.record(Submission { call, click, terms }).await? {
-            Recorded::New(conversion) => Ok(RecordedConversion { conversion, repeated: false, conflict: false }),
+            Recorded::New(conversion) => {
+                Ok(RecordedConversion { conversion, repeated: false, conflict: false })
+            }
             Recorded::Same { first, conflict } => {
                 if conflict {
                     tracing::warn!(

@@ -9,6 +9,7 @@ pub mod click;
 pub mod conversion;
 pub mod conversion_query;
 pub mod conversion_request;
+pub mod deep_link;
 pub mod dialect;
 pub mod ids;
 pub mod money;

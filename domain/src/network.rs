@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use thiserror::Error;
 
+use crate::deep_link::HostPattern;
 use crate::ids::{AdvertiserId, AffiliateId, CampaignId, CreativeId, EventId, OfferId};
 use crate::money::{Amount, Currency};
 use crate::pricing::Rate;
@@ -130,6 +131,10 @@ pub struct Offer {
     pub one_per_click: bool,
     /// A click may convert again without a `unique_id`.
     pub allow_duplicates: bool,
+    /// Whether affiliates may name the destination themselves (`ckmrdr`).
+    pub allow_deep_link: bool,
+    /// Where such a destination may lie.
+    pub deep_link_hosts: Vec<HostPattern>,
     /// From then on it takes no clicks and no conversions.
     pub expires: Option<Timestamp>,
     /// When it was created.
@@ -330,6 +335,8 @@ pub(crate) mod sample {
                 approval: Approval::Auto,
                 one_per_click: false,
                 allow_duplicates: false,
+                allow_deep_link: false,
+                deep_link_hosts: Vec::new(),
                 expires: None,
                 created,
             }],

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 
+use crate::deep_link::HostPattern;
 use crate::ids::{AdvertiserId, AffiliateId, CampaignId, CreativeId, OfferId};
 use crate::money::{Amount, Currency};
 use crate::network::{
@@ -127,6 +128,10 @@ pub struct CreateOffer {
     pub one_per_click: bool,
     /// A click may convert again without a `unique_id`.
     pub allow_duplicates: bool,
+    /// Whether affiliates may name the destination themselves.
+    pub allow_deep_link: bool,
+    /// Where such a destination may lie.
+    pub deep_link_hosts: Vec<HostPattern>,
     /// From then on it takes nothing.
     pub expires: Option<Timestamp>,
 }
@@ -156,6 +161,10 @@ pub struct OfferChange {
     pub one_per_click: Option<bool>,
     /// A click may convert again without a `unique_id`.
     pub allow_duplicates: Option<bool>,
+    /// Whether affiliates may name the destination themselves.
+    pub allow_deep_link: Option<bool>,
+    /// Where such a destination may lie.
+    pub deep_link_hosts: Option<Vec<HostPattern>>,
     /// From then on it takes nothing; an inner none takes the date away.
     pub expires: Option<Option<Timestamp>>,
 }
@@ -174,6 +183,8 @@ impl OfferChange {
         set(&mut offer.approval, self.approval);
         set(&mut offer.one_per_click, self.one_per_click);
         set(&mut offer.allow_duplicates, self.allow_duplicates);
+        set(&mut offer.allow_deep_link, self.allow_deep_link);
+        set(&mut offer.deep_link_hosts, self.deep_link_hosts);
         set(&mut offer.expires, self.expires);
     }
 }

@@ -141,6 +141,8 @@ pub struct UrlTemplate {
 enum Part {
     Literal(String),
     Token(Token),
+    /// Written like a token, and none.
+    Unknown(String),
 }
 
 impl UrlTemplate {
@@ -149,7 +151,10 @@ impl UrlTemplate {
         if text.len() > URL_BYTES_MAX {
             return Err(BadUrl::TooLong);
         }
-        let parts = split(text)?;
+        let parts = split(text);
+        if let Some(unknown) = parts.iter().find_map(Part::unknown) {
+            return Err(BadUrl::UnknownToken(unknown.to_owned()));
+        }
         let sample: String = parts.iter().map(Part::sample).collect();
         let url = url::Url::parse(&sample).map_err(|_| BadUrl::NotAUrl)?;
         let plain = text.bytes().all(|b| b > b' ' && b != 0x7f);
@@ -158,6 +163,15 @@ impl UrlTemplate {
         } else {
             Err(BadUrl::NotAUrl)
         }
+    }
+
+    /// Reads a text that somebody else wrote: what is no known token stays as it is, and whether it is
+    /// a URL is for the caller to judge, once it is expanded.
+    pub fn lenient(text: &str) -> Result<Self, BadUrl> {
+        if text.len() > URL_BYTES_MAX {
+            return Err(BadUrl::TooLong);
+        }
+        Ok(Self { text: text.to_owned(), parts: split(text) })
     }
 
     /// The URL as it was saved.
@@ -171,7 +185,7 @@ impl UrlTemplate {
         let mut url = String::with_capacity(self.text.len() + 64);
         for part in &self.parts {
             match part {
-                Part::Literal(text) => url.push_str(text),
+                Part::Literal(text) | Part::Unknown(text) => url.push_str(text),
                 Part::Token(token) => {
                     write!(url, "{}", utf8_percent_encode(&value(*token), ENCODED))
                         .expect("writing to a string");
@@ -192,22 +206,28 @@ impl Part {
     /// What stands for the part while the whole is checked to be a URL.
     fn sample(&self) -> &str {
         match self {
-            Self::Literal(text) => text,
+            Self::Literal(text) | Self::Unknown(text) => text,
             Self::Token(_) => "0",
+        }
+    }
+
+    fn unknown(&self) -> Option<&str> {
+        match self {
+            Self::Unknown(written) => Some(written),
+            Self::Literal(_) | Self::Token(_) => None,
         }
     }
 }
 
-fn split(text: &str) -> Result<Vec<Part>, BadUrl> {
+fn split(text: &str) -> Vec<Part> {
     let mut parts = Vec::new();
     let (mut rest, mut literal) = (text, String::new());
     while let Some(first) = rest.chars().next() {
         if let Some((name, written)) = token_at(rest) {
-            let token = Token::from_name(name).ok_or_else(|| BadUrl::UnknownToken(written.to_owned()))?;
             if !literal.is_empty() {
                 parts.push(Part::literal(&std::mem::take(&mut literal)));
             }
-            parts.push(Part::Token(token));
+            parts.push(Token::from_name(name).map_or_else(|| Part::Unknown(written.to_owned()), Part::Token));
             rest = &rest[written.len()..];
         } else {
             literal.push(first);
@@ -217,7 +237,7 @@ fn split(text: &str) -> Result<Vec<Part>, BadUrl> {
     if !literal.is_empty() {
         parts.push(Part::literal(&literal));
     }
-    Ok(parts)
+    parts
 }
 
 /// A token at the very start of `text`: its name and how it is written.

@@ -86,9 +86,11 @@ async fn collect(body: Body) -> Result<Bytes, ApiError> {
 fn add_body(params: &mut Params, headers: &HeaderMap, body: &[u8]) -> Result<(), ApiError> {
     let kind = text(headers, header::CONTENT_TYPE.as_str()).unwrap_or_default().to_ascii_lowercase();
     let kind = kind.split(';').next().unwrap_or_default().trim();
-    if kind == "application/json" || (kind.is_empty() && body.first() == Some(&b'{')) {
+    let form_or_none = kind == "application/x-www-form-urlencoded" || kind.is_empty();
+    // `curl -d '{…}'` calls its JSON a form; no form begins with a brace.
+    if kind == "application/json" || (form_or_none && body.first() == Some(&b'{')) {
         Ok(params.add_json(body)?)
-    } else if kind == "application/x-www-form-urlencoded" || kind.is_empty() {
+    } else if form_or_none {
         let form = std::str::from_utf8(body).map_err(|_| BadParameter::invalid("body", "not UTF-8"))?;
         Ok(params.add_pairs(form)?)
     } else {

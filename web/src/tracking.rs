@@ -55,6 +55,7 @@ fn visit(form: link::Form, query: &str, peer: SocketAddr, headers: &HeaderMap) -
     Visit {
         link: read.link,
         sub_ids: read.sub_ids,
+        deep_link: read.deep_link,
         udid: read.udid,
         extra_query: read.extra_query,
         ip_address: Some(peer.ip().to_canonical()),

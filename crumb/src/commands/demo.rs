@@ -104,6 +104,8 @@ async fn make_sample(app: &App, address: SocketAddr) -> anyhow::Result<Sample> {
             approval: Approval::Auto,
             one_per_click: false,
             allow_duplicates: false,
+            allow_deep_link: false,
+            deep_link_hosts: Vec::new(),
             expires: None,
         };
         offers.push(app.create_offer(&demo, create).await.map_err(failed)?);

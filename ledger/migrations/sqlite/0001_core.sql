@@ -35,6 +35,8 @@ CREATE TABLE offers (
     approval TEXT NOT NULL,
     one_per_click INTEGER NOT NULL,
     allow_duplicates INTEGER NOT NULL,
+    allow_deep_link INTEGER NOT NULL,
+    deep_link_hosts TEXT NOT NULL, -- separated by spaces
     expires INTEGER,
     created INTEGER NOT NULL
 ) STRICT;

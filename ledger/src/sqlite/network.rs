@@ -103,6 +103,8 @@ impl NetworkBook for SqliteLedger {
                 approval: create.approval,
                 one_per_click: create.one_per_click,
                 allow_duplicates: create.allow_duplicates,
+                allow_deep_link: create.allow_deep_link,
+                deep_link_hosts: create.deep_link_hosts,
                 expires: create.expires,
                 created: now,
             };
@@ -235,8 +237,9 @@ fn insert_party(
 fn insert_offer(tx: &Transaction<'_>, offer: &Offer) -> Result<u32, LedgerError> {
     let sql = "-- insert_offer\n\
         INSERT INTO offers (name, status, advertiser_id, url, creative_id, payout_type, payout, revenue_type, \
-        revenue, currency, session_seconds, approval, one_per_click, allow_duplicates, expires, created) \
-        VALUES ('', '', ?1, '', 0, '', 0, '', 0, ?2, 0, '', 0, 0, NULL, ?3)";
+        revenue, currency, session_seconds, approval, one_per_click, allow_duplicates, allow_deep_link, deep_link_hosts, \
+        expires, created) \
+        VALUES ('', '', ?1, '', 0, '', 0, '', 0, ?2, 0, '', 0, 0, 0, '', NULL, ?3)";
     tx.execute(sql, params![offer.advertiser_id.0, offer.currency.as_str(), offer.created.as_microsecond()])
         .map_err(backend)?;
     last_id(tx)
@@ -248,7 +251,9 @@ fn store_offer(tx: &Transaction<'_>, offer: &Offer) -> Result<(), LedgerError> {
         UPDATE offers SET name = :name, status = :status, url = :url, creative_id = :creative_id, \
         payout_type = :payout_type, payout = :payout, revenue_type = :revenue_type, revenue = :revenue, \
         session_seconds = :session_seconds, approval = :approval, one_per_click = :one_per_click, \
-        allow_duplicates = :allow_duplicates, expires = :expires WHERE offer_id = :offer_id";
+        allow_duplicates = :allow_duplicates, allow_deep_link = :allow_deep_link, \
+        deep_link_hosts = :deep_link_hosts, expires = :expires WHERE offer_id = :offer_id";
+    let hosts: Vec<_> = offer.deep_link_hosts.iter().map(ToString::to_string).collect();
     let values = named_params! {
         ":offer_id": offer.id.0,
         ":name": offer.name,
@@ -263,6 +268,8 @@ fn store_offer(tx: &Transaction<'_>, offer: &Offer) -> Result<(), LedgerError> {
         ":approval": offer.approval.name(),
         ":one_per_click": offer.one_per_click,
         ":allow_duplicates": offer.allow_duplicates,
+        ":allow_deep_link": offer.allow_deep_link,
+        ":deep_link_hosts": hosts.join(" "),
         ":expires": offer.expires.map(Timestamp::as_microsecond),
     };
     tx.execute(sql, values).map_err(backend).map(drop)
@@ -359,6 +366,10 @@ fn offer(row: &rusqlite::Row<'_>) -> Result<Offer, LedgerError> {
         approval: row.parse("approval", |text| text.parse().ok())?,
         one_per_click: row.get("one_per_click")?,
         allow_duplicates: row.get("allow_duplicates")?,
+        allow_deep_link: row.get("allow_deep_link")?,
+        deep_link_hosts: row.parse("deep_link_hosts", |text| {
+            text.split_whitespace().map(|host| host.parse().ok()).collect()
+        })?,
         expires: row.optional_time("expires")?,
         created: row.time("created")?,
     })

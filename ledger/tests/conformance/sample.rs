@@ -52,6 +52,8 @@ pub fn create_offer(advertiser_id: AdvertiserId) -> CreateOffer {
         approval: Approval::Auto,
         one_per_click: false,
         allow_duplicates: false,
+        allow_deep_link: true,
+        deep_link_hosts: ["shop.example", "*.example.org"].map(|text| text.parse().expect("a host")).to_vec(),
         expires: None,
     }
 }
@@ -95,6 +97,8 @@ pub fn submission(number: u32, unique_id: &str) -> Submission {
         approval: if number.is_multiple_of(2) { Approval::Auto } else { Approval::Manual },
         one_per_click: false,
         allow_duplicates: false,
+        allow_deep_link: false,
+        deep_link_hosts: Vec::new(),
         expires: None,
         created: at(0),
     };

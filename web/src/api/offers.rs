@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use domain::conversion_request::BadParameter;
+use domain::deep_link::{HOSTS_MAX, HostPattern};
 use domain::ids::{AdvertiserId, OfferId};
 use domain::money::Amount;
 use domain::network::{Approval, Offer, OfferStatus};
@@ -38,6 +39,8 @@ const FIELDS: &[&str] = &[
     "conversion_approval",
     "one_per_click",
     "allow_duplicates",
+    "allow_deep_link",
+    "deep_link_hosts",
     "expiration_date",
     "vertical_id",
 ];
@@ -77,6 +80,8 @@ struct OfferView {
     conversion_approval: &'static str,
     one_per_click: bool,
     allow_duplicates: bool,
+    allow_deep_link: bool,
+    deep_link_hosts: String,
     expiration_date: Option<String>,
     date_created: String,
 }
@@ -98,6 +103,8 @@ fn view(web: &Web, offer: &Offer, revenue: bool) -> OfferView {
         conversion_approval: offer.approval.name(),
         one_per_click: offer.one_per_click,
         allow_duplicates: offer.allow_duplicates,
+        allow_deep_link: offer.allow_deep_link,
+        deep_link_hosts: offer.deep_link_hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
         expiration_date: offer.expires.map(|it| web.date(it)),
         date_created: web.date(offer.created),
     }
@@ -120,6 +127,8 @@ pub(super) async fn create(State(web): State<Web>, keyed: Keyed) -> Answer {
         approval: params.parse("conversion_approval")?.unwrap_or(Approval::Auto),
         one_per_click: params.boolean("one_per_click")?.unwrap_or(false),
         allow_duplicates: params.boolean("allow_duplicates")?.unwrap_or(false),
+        allow_deep_link: params.boolean("allow_deep_link")?.unwrap_or(false),
+        deep_link_hosts: hosts(&params)?.unwrap_or_default(),
         expires: expires(&web, &params)?.flatten(),
     };
     let offer = web.app.create_offer(&caller, create).await?;
@@ -143,6 +152,8 @@ pub(super) async fn update(State(web): State<Web>, keyed: Keyed) -> Answer {
         approval: params.parse("conversion_approval")?,
         one_per_click: params.boolean("one_per_click")?,
         allow_duplicates: params.boolean("allow_duplicates")?,
+        allow_deep_link: params.boolean("allow_deep_link")?,
+        deep_link_hosts: hosts(&params)?,
         expires: expires(&web, &params)?,
     };
     let offer = web.app.update_offer(&caller, params.required_id("offer_id")?, change).await?;
@@ -173,6 +184,22 @@ fn url(params: &Params) -> Result<Option<UrlTemplate>, BadParameter> {
     }
     let read = |text| UrlTemplate::parse(text).map_err(|error| BadParameter::invalid("offer_url", error));
     params.get("offer_url").map(read).transpose()
+}
+
+/// `deep_link_hosts`, separated by commas or spaces; sent empty it is emptied.
+fn hosts(params: &Params) -> Result<Option<Vec<HostPattern>>, BadParameter> {
+    let name = "deep_link_hosts";
+    if params.clears(name) {
+        return Ok(Some(Vec::new()));
+    }
+    let Some(list) = params.get(name) else { return Ok(None) };
+    let hosts = list.split([',', ' ']).filter(|host| !host.is_empty()).map(str::parse);
+    let hosts: Vec<HostPattern> =
+        hosts.collect::<Result<_, _>>().map_err(|error| BadParameter::invalid(name, error))?;
+    if hosts.len() > HOSTS_MAX {
+        return Err(BadParameter::invalid(name, format!("at most {HOSTS_MAX} hosts")));
+    }
+    Ok(Some(hosts))
 }
 
 fn price_type(params: &Params, name: &str) -> Result<Option<PriceType>, BadParameter> {

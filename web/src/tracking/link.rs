@@ -36,6 +36,8 @@ pub(super) struct Read {
     /// What it names; none when that is missing or no number.
     pub(super) link: Option<Link>,
     pub(super) sub_ids: [String; 5],
+    /// The affiliate's own destination; empty when there is none.
+    pub(super) deep_link: String,
     pub(super) udid: String,
     pub(super) extra_query: String,
 }
@@ -53,6 +55,8 @@ pub(super) fn read(form: Form, query: &str) -> Read {
     let mut ids = Ids::default();
     let mut ranks = [usize::MAX; 5];
     let mut source = None;
+    let (query, deep_link) = split_deep_link(query);
+    read.deep_link = deep_link;
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let name = name.to_ascii_lowercase();
@@ -82,6 +86,24 @@ pub(super) fn read(form: Form, query: &str) -> Read {
     }
     read.link = link(form, &ids);
     read
+}
+
+/// Takes `ckmrdr` out of a query: percent-encoded it ends where its value ends; written raw
+/// (`ckmrdr=https://…`) it goes on to the end of the query, its own `&` included.
+fn split_deep_link(query: &str) -> (String, String) {
+    const NAME: &str = "ckmrdr=";
+    let starts = std::iter::once(0).chain(query.match_indices('&').map(|(at, _)| at + 1));
+    let named =
+        |at: &usize| query[*at..].get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME));
+    let Some(start) = starts.into_iter().find(named) else { return (query.to_owned(), String::new()) };
+    let value = &query[start + NAME.len()..];
+    let is_raw = |scheme: &str| value.get(..scheme.len()).is_some_and(|it| it.eq_ignore_ascii_case(scheme));
+    if is_raw("http://") || is_raw("https://") {
+        (query[..start].to_owned(), value.to_owned())
+    } else {
+        let (value, rest) = value.split_once('&').unwrap_or((value, ""));
+        (format!("{}{rest}", &query[..start]), decode_lossy(value))
+    }
 }
 
 fn id_field<'i, 'q>(ids: &'i mut Ids<'q>, form: Form, name: &str) -> Option<&'i mut Option<&'q str>> {
@@ -144,6 +166,17 @@ mod tests {
         assert_eq!(found.sub_ids, ["a b+c".into(), "d e".into(), long, "g".into(), "\u{fffd}".to_owned()]);
         assert_eq!(read(Form::Classic, "source=x").sub_ids[0], "x");
         assert_eq!(read(Form::Classic, "source=x&s1=y").sub_ids[0], "y");
+    }
+
+    #[test]
+    fn a_deep_link_is_read_encoded_or_raw_to_the_end() {
+        let found = read(Form::Classic, "a=7&ckmrdr=https%3A%2F%2Fshop.example%2F%3Fx%3D1%26y%3D2&c=3&s1=b");
+        assert_eq!(found.deep_link, "https://shop.example/?x=1&y=2");
+        assert_eq!((found.link, found.sub_ids[0].as_str()), (named(Form::Classic, "a=7&c=3"), "b"));
+        let found = read(Form::Classic, "a=7&c=3&s1=b&CKMRDR=https://shop.example/?x=1&s1=c");
+        assert_eq!(found.deep_link, "https://shop.example/?x=1&s1=c");
+        assert_eq!(found.sub_ids[0], "b");
+        assert_eq!(read(Form::Classic, "a=7&c=3&xckmrdr=https://e.test/").deep_link, "");
     }
 
     #[test]
