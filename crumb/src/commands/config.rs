@@ -8,6 +8,7 @@ use crate::config::DEFAULT;
 
 /// Show the settings.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example:\n  crumb config default > crumb.toml")]
 pub enum ConfigCommand {
     /// Print the annotated default settings
     #[command(after_help = "Example:\n  crumb config default > crumb.toml")]

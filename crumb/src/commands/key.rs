@@ -18,6 +18,7 @@ use crate::folder::Folder;
 
 /// Make, list and revoke API keys. Works while a server runs on the same data.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Example:\n  crumb key create --name ops --data /var/lib/crumb")]
 pub enum Key {
     /// Make a key and print it, once
     #[command(after_help = "Examples:\n  crumb key create --name ops\n  \
