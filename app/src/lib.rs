@@ -17,6 +17,7 @@ mod network;
 mod open;
 mod record_click;
 mod record_conversion;
+mod record_server_click;
 mod seal;
 mod sink;
 
@@ -47,6 +48,7 @@ pub use list_conversions::{ConversionList, ConversionRow, ListConversions};
 pub use open::{OpenError, Opened, Parts, open};
 pub use record_click::{NotSent, Sent, Visit};
 pub use record_conversion::{RecordConversionError, RecordedConversion};
+pub use record_server_click::{RecordClickError, ServerClick};
 pub use seal::Sealer;
 
 /// What the operator has set, as far as the use cases care.

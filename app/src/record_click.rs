@@ -28,6 +28,8 @@ pub struct Visit {
     pub udid: String,
     /// Parameters without a field of their own, as sent.
     pub extra_query: String,
+    /// The visitor's country, where the caller says so.
+    pub country: Country,
     /// The visitor's address.
     pub ip_address: Option<IpAddr>,
     /// The `User-Agent` header.
@@ -139,8 +141,17 @@ fn deep_link(route: &Route<'_>, visit: &Visit, id: Option<ClickId>) -> Option<St
 }
 
 fn click(id: ClickId, route: &Route<'_>, visit: &Visit, redirect_url: &str) -> Click {
-    let Visit { link: _, deep_link: _, sub_ids, udid, extra_query, ip_address, user_agent, referrer } =
-        visit.clone();
+    let Visit {
+        link: _,
+        deep_link: _,
+        sub_ids,
+        udid,
+        extra_query,
+        country,
+        ip_address,
+        user_agent,
+        referrer,
+    } = visit.clone();
     Click {
         id,
         offer_id: route.offer.id,
@@ -149,7 +160,7 @@ fn click(id: ClickId, route: &Route<'_>, visit: &Visit, redirect_url: &str) -> C
         campaign_id: route.campaign.map(|it| it.id),
         creative_id: route.creative_id,
         disposition: route.disposition,
-        country: Country::UNKNOWN,
+        country,
         ip_address,
         sub_ids,
         user_agent,

@@ -111,7 +111,7 @@ impl App {
     }
 
     /// The click of that id, looked up as sent: a text that is no click id is the id of no click.
-    async fn find_click(&self, id: &str) -> Result<Option<Click>, Failure> {
+    pub(crate) async fn find_click(&self, id: &str) -> Result<Option<Click>, Failure> {
         let Ok(id) = id.parse::<ClickId>() else { return Ok(None) };
         if let Some(click) = self.archive.find_recent(id) {
             return Ok(Some(click));

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::click::Disposition;
 use crate::ids::{AffiliateId, CampaignId, CreativeId, OfferId};
 use crate::network::{Affiliate, Campaign, CampaignStatus, Network, Offer, OfferStatus, PartyStatus};
+use crate::network_change::EntityKind;
 use crate::tokens::UrlTemplate;
 
 /// What a tracking link names.
@@ -26,7 +27,7 @@ pub enum Unattributable {
     /// There is no such affiliate.
     NoAffiliate,
     /// There is no such creative, offer or campaign.
-    NoTarget,
+    NoTarget(EntityKind),
 }
 
 /// Where a click goes, and why.
@@ -55,7 +56,7 @@ pub fn route<'n>(
 ) -> Result<Route<'n>, Unattributable> {
     let (affiliate_id, offer_id, creative_id, named) = resolve(network, link)?;
     let affiliate = network.affiliate(affiliate_id).ok_or(Unattributable::NoAffiliate)?;
-    let offer = network.offer(offer_id).ok_or(Unattributable::NoTarget)?;
+    let offer = network.offer(offer_id).ok_or(Unattributable::NoTarget(EntityKind::Offer))?;
     let campaign = named.or_else(|| network.campaign_of(affiliate_id, offer_id).map(AsRef::as_ref));
     let disposition = judge(network, offer, affiliate, campaign, now);
     let redirect = if disposition.reached_the_offer() { Some(&offer.url) } else { global_redirect };
@@ -68,12 +69,14 @@ type Resolved<'n> = (AffiliateId, OfferId, Option<CreativeId>, Option<&'n Campai
 fn resolve(network: &Network, link: Link) -> Result<Resolved<'_>, Unattributable> {
     match link {
         Link::Creative(affiliate_id, creative_id) => {
-            let creative = network.creative(creative_id).ok_or(Unattributable::NoTarget)?;
+            let creative =
+                network.creative(creative_id).ok_or(Unattributable::NoTarget(EntityKind::Creative))?;
             Ok((affiliate_id, creative.offer_id, Some(creative_id), None))
         }
         Link::Offer(affiliate_id, offer_id) => Ok((affiliate_id, offer_id, None, None)),
         Link::Campaign(campaign_id, affiliate_id) => {
-            let campaign = network.campaign(campaign_id).ok_or(Unattributable::NoTarget)?;
+            let campaign =
+                network.campaign(campaign_id).ok_or(Unattributable::NoTarget(EntityKind::Campaign))?;
             if affiliate_id.is_some_and(|id| id != campaign.affiliate_id) {
                 return Err(Unattributable::NoAffiliate);
             }
@@ -160,9 +163,9 @@ mod tests {
         let network = Network::new(sample::entities());
         for (link, why) in [
             (Link::Creative(AffiliateId(9), CreativeId(3)), Unattributable::NoAffiliate),
-            (Link::Creative(AffiliateId(4), CreativeId(9)), Unattributable::NoTarget),
-            (Link::Offer(AffiliateId(4), OfferId(9)), Unattributable::NoTarget),
-            (Link::Campaign(CampaignId(9), None), Unattributable::NoTarget),
+            (Link::Creative(AffiliateId(4), CreativeId(9)), Unattributable::NoTarget(EntityKind::Creative)),
+            (Link::Offer(AffiliateId(4), OfferId(9)), Unattributable::NoTarget(EntityKind::Offer)),
+            (Link::Campaign(CampaignId(9), None), Unattributable::NoTarget(EntityKind::Campaign)),
             (Link::Campaign(CampaignId(5), Some(AffiliateId(9))), Unattributable::NoAffiliate),
         ] {
             assert_eq!(route(&network, link, None, Timestamp::UNIX_EPOCH).expect_err("unknown"), why);

@@ -20,6 +20,7 @@ pub(crate) fn routes() -> Router<Web> {
     let record = get(conversions::record).post(conversions::record).head(method_not_allowed);
     Router::new()
         .route("/api/2/click.json", get(clicks::list))
+        .route("/api/2/record_click.json", post(clicks::record))
         .route("/api/2/conversion.json", record)
         .route("/api/2/conversions.json", get(conversions::list))
         .route("/api/2/advertiser.json", post(advertisers::create))

@@ -2,13 +2,14 @@
 
 use std::any::Any;
 
-use app::{ChangeError, Failure, RecordConversionError};
+use app::{ChangeError, Failure, RecordClickError, RecordConversionError};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use domain::conversion::Refusal;
 use domain::conversion_request::BadParameter;
 use domain::ids::ConversionId;
-use domain::network_change::Rejected;
+use domain::network_change::{EntityKind, Rejected};
+use domain::routing::Unattributable;
 use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
 use serde::Serialize;
@@ -139,7 +140,7 @@ impl From<ChangeError> for ApiError {
 
 impl From<Rejected> for ApiError {
     fn from(rejected: Rejected) -> Self {
-        use domain::network_change::EntityKind::{Advertiser, Affiliate, Campaign, Creative, Offer};
+        use EntityKind::{Advertiser, Affiliate, Campaign, Creative, Offer};
         match rejected {
             Rejected::NotFound(kind) => {
                 let (code, message) = match kind {
@@ -169,6 +170,23 @@ impl From<RecordConversionError> for ApiError {
             RecordConversionError::BadParameter(bad) => bad.into(),
             RecordConversionError::Refused(refusal) => refusal.into(),
             RecordConversionError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<RecordClickError> for ApiError {
+    fn from(error: RecordClickError) -> Self {
+        match error {
+            RecordClickError::Unattributable(Unattributable::Incomplete) => {
+                BadParameter::missing("campaign_id").into()
+            }
+            RecordClickError::Unattributable(Unattributable::NoAffiliate) => {
+                Rejected::NotFound(EntityKind::Affiliate).into()
+            }
+            RecordClickError::Unattributable(Unattributable::NoTarget(kind)) => {
+                Rejected::NotFound(kind).into()
+            }
+            RecordClickError::Failure(failure) => failure.into(),
         }
     }
 }

@@ -105,7 +105,8 @@ impl Surface {
         if tracking::is_link(request.uri()) {
             tracking::answer(&self.web, &self.lane, peer, request.into_parts().0).await
         } else {
-            let request = request.map(Body::new);
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(self.lane);
             self.router.oneshot(request).await.unwrap_or_else(|never: Infallible| match never {})
         }
     }

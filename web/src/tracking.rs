@@ -11,6 +11,8 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode, Uri};
 
+use domain::click::Country;
+
 use crate::Web;
 use page::Page;
 
@@ -58,6 +60,7 @@ fn visit(form: link::Form, query: &str, peer: SocketAddr, headers: &HeaderMap) -
         deep_link: read.deep_link,
         udid: read.udid,
         extra_query: read.extra_query,
+        country: Country::UNKNOWN,
         ip_address: Some(peer.ip().to_canonical()),
         user_agent: text(headers, &header::USER_AGENT, USER_AGENT_BYTES_MAX),
         referrer: text(headers, &header::REFERER, REFERRER_BYTES_MAX),

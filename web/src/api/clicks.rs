@@ -1,9 +1,15 @@
-//! Get Click.
+//! Get Click, and recording a click from a server.
 
-use app::{ClickRow, ListClicks};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use app::{ClickRow, Lane, ListClicks, ServerClick, Visit};
+use axum::Extension;
 use axum::extract::State;
+use domain::click::Country;
 use domain::conversion_request::BadParameter;
 use domain::conversion_request::CLICK_ID_CHARS_MAX;
+use domain::routing::Link;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -91,6 +97,76 @@ pub(super) fn range(
         return Err(BadParameter::invalid("end_date", "before start_date"));
     }
     Ok((start.map(|it| it.start(zone)), end.map(|it| it.end(zone))))
+}
+
+#[derive(Serialize)]
+struct Recorded {
+    click: RecordedView,
+}
+
+/// A click row, with where it leads after its id.
+#[derive(Serialize)]
+struct RecordedView {
+    click_id: ClickIdText,
+    landing_url: Option<String>,
+    #[serde(flatten)]
+    row: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Records a click without a redirect.
+pub(super) async fn record(
+    State(web): State<Web>,
+    Extension(lane): Extension<Arc<Lane>>,
+    keyed: Keyed,
+) -> Answer {
+    let Keyed { caller, params, .. } = keyed;
+    caller.may_record().map_err(app::Failure::from)?;
+    let visit = visit(&params)?;
+    let ServerClick { row, landing_url } = web.app.record_server_click(&caller, &lane, visit).await?;
+    let click_id = ClickIdText(row.click.id);
+    let serde_json::Value::Object(mut row) = serde_json::to_value(view(&web, row)).expect("views serialize")
+    else {
+        unreachable!("a view is an object");
+    };
+    row.remove("click_id");
+    Ok(web.success(Recorded { click: RecordedView { click_id, landing_url, row } }))
+}
+
+fn visit(params: &Params) -> Result<Visit, BadParameter> {
+    let mut known = vec!["campaign_id", "affiliate_id", "creative_id", "offer_id"];
+    known.extend(["s1", "s2", "s3", "s4", "s5", "udid", "ip_address", "user_agent", "referrer", "country"]);
+    params.only(&known)?;
+    let text = |name| params.get(name).unwrap_or_default().to_owned();
+    let address = |value: &str| {
+        let read = value.parse::<IpAddr>();
+        read.map(|it| it.to_canonical()).map_err(|_| BadParameter::invalid("ip_address", "not an address"))
+    };
+    let country = |value| {
+        Country::new(value).ok_or_else(|| BadParameter::invalid("country", "two letters are expected"))
+    };
+    Ok(Visit {
+        link: Some(link(params)?),
+        sub_ids: ["s1", "s2", "s3", "s4", "s5"].map(text),
+        deep_link: String::new(),
+        udid: text("udid"),
+        extra_query: String::new(),
+        country: params.get("country").map(country).transpose()?.unwrap_or_default(),
+        ip_address: params.get("ip_address").map(address).transpose()?,
+        user_agent: text("user_agent"),
+        referrer: text("referrer"),
+    })
+}
+
+fn link(params: &Params) -> Result<Link, BadParameter> {
+    if let Some(campaign_id) = params.id("campaign_id")? {
+        return Ok(Link::Campaign(campaign_id, params.id("affiliate_id")?));
+    }
+    let affiliate_id = params.id("affiliate_id")?.ok_or_else(|| BadParameter::missing("campaign_id"))?;
+    match (params.id("creative_id")?, params.id("offer_id")?) {
+        (Some(creative_id), _) => Ok(Link::Creative(affiliate_id, creative_id)),
+        (None, Some(offer_id)) => Ok(Link::Offer(affiliate_id, offer_id)),
+        (None, None) => Err(BadParameter::missing("creative_id")),
+    }
 }
 
 fn view(web: &Web, row: ClickRow) -> ClickView {
