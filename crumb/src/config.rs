@@ -1,7 +1,7 @@
 //! Settings: the built-in file, over it the user's, over that the environment, over that flags. An
 //! unknown key or a bad value stops the start with one line that names it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use domain::ids::NodeNumber;
 use domain::tokens::UrlTemplate;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Toml};
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 
@@ -54,7 +55,7 @@ macro_rules! sections {
 }
 
 sections! {
-    Server { listen: SocketAddr, workers: usize, public_url: String }
+    Server { listen: SocketAddr, workers: usize, public_url: String, trusted_proxies: Vec<String> }
     Data { dir: PathBuf }
     Network { time_zone: String, currency: String }
     Tracking { global_redirect: String }
@@ -106,6 +107,7 @@ impl Config {
 
     fn check(&self) -> anyhow::Result<()> {
         self.settings()?;
+        self.trusted_proxies()?;
         within("journal.file_mib", self.journal.file_mib, 1, 1024)?;
         within("journal.pending_mib", self.journal.pending_mib, 1, 1024)?;
         if self.journal.pending_mib > self.journal.file_mib {
@@ -147,6 +149,15 @@ impl Config {
             conversions_waiting_max: self.api.conversions_waiting,
             questions_max: self.api.questions,
         })
+    }
+
+    /// The proxies whose word on an address counts.
+    pub fn trusted_proxies(&self) -> anyhow::Result<Vec<IpNet>> {
+        let net = |text: &String| {
+            let net = text.parse().or_else(|_| text.parse().map(|address: IpAddr| IpNet::from(address)));
+            net.map_err(|_| anyhow!("server.trusted_proxies: {text:?} is no address or range"))
+        };
+        self.server.trusted_proxies.iter().map(net).collect()
     }
 
     /// How the journal is kept in `dir`.
@@ -220,6 +231,7 @@ mod tests {
             ("[network]\ntime_zone = \"Mars/Olympus\"", "network.time_zone"),
             ("[network]\ncurrency = \"dollars\"", "network.currency"),
             ("[tracking]\nglobal_redirect = \"/here\"", "tracking.global_redirect"),
+            ("[server]\ntrusted_proxies = [\"here\"]", "server.trusted_proxies"),
             ("[node]\nnumber = 4096", "node.number"),
             ("[journal]\nfile_mib = 0", "journal.file_mib"),
             ("[log]\nformat = \"xml\"", "log.format"),

@@ -54,7 +54,10 @@ pub fn start(
     };
     let Opened { app, sealer, conversion_writer } = app::open(parts, &folder.segments())?;
     let public_url = Some(config.server.public_url.clone()).filter(|url| !url.is_empty());
-    let web = Web::new(Arc::clone(&app), WebOptions { public_url, demo });
+    let web = Web::new(
+        Arc::clone(&app),
+        WebOptions { public_url, trusted_proxies: config.trusted_proxies()?, demo },
+    );
 
     let (stop, stopped) = watch::channel(false);
     let (tell, died) = mpsc::channel();

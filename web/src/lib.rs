@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use app::App;
 use axum::Router;
+use ipnet::IpNet;
 
 /// How the surfaces are set up.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,8 @@ pub struct WebOptions {
     /// Where visitors reach the tracking links, such as `https://trk.example.com`. By default the
     /// host a request came to.
     pub public_url: Option<String>,
+    /// Proxies whose word on the visitor's address counts.
+    pub trusted_proxies: Vec<IpNet>,
     /// Whether the demo's landing page is served.
     pub demo: bool,
 }

@@ -1,5 +1,6 @@
 //! Tracking links: no login, no database, nothing awaited but the journal.
 
+mod address;
 mod link;
 mod page;
 
@@ -35,7 +36,7 @@ pub(crate) async fn answer(web: &Web, lane: &Lane, peer: SocketAddr, request: Pa
     if query.len() > QUERY_BYTES_MAX {
         return page::answer(Page::TooLong);
     }
-    let visit = visit(form, query, peer, &request.headers);
+    let visit = visit(web, form, query, peer, &request.headers);
     let sent = match request.method {
         Method::GET => web.app.record_click(lane, visit).await,
         Method::HEAD => web.app.preview_click(&visit),
@@ -52,7 +53,7 @@ pub(crate) async fn answer(web: &Web, lane: &Lane, peer: SocketAddr, request: Pa
     }
 }
 
-fn visit(form: link::Form, query: &str, peer: SocketAddr, headers: &HeaderMap) -> Visit {
+fn visit(web: &Web, form: link::Form, query: &str, peer: SocketAddr, headers: &HeaderMap) -> Visit {
     let read = link::read(form, query);
     Visit {
         link: read.link,
@@ -61,7 +62,7 @@ fn visit(form: link::Form, query: &str, peer: SocketAddr, headers: &HeaderMap) -
         udid: read.udid,
         extra_query: read.extra_query,
         country: Country::UNKNOWN,
-        ip_address: Some(peer.ip().to_canonical()),
+        ip_address: Some(address::of(peer, headers, &web.options.trusted_proxies)),
         user_agent: text(headers, &header::USER_AGENT, USER_AGENT_BYTES_MAX),
         referrer: text(headers, &header::REFERER, REFERRER_BYTES_MAX),
     }
