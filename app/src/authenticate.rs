@@ -29,7 +29,7 @@ impl App {
         Ok(key.filter(|key| key.revoked.is_none()).map(|key| key.caller))
     }
 
-    /// Looks whether another process has changed the keys or the network, and takes that up. Called
+    /// Looks whether another process has changed the keys, the network or the country file, and takes that up. Called
     /// about once a second.
     pub async fn refresh(&self) -> Result<(), Failure> {
         let ledger = Arc::clone(&self.ledger);
@@ -42,6 +42,18 @@ impl App {
             self.keys.store(Arc::new(by_hash));
             self.keys_version.store(keys, Ordering::Release);
         }
-        self.reload_network(network).await
+        self.reload_network(network).await?;
+        let countries = Arc::clone(&self.countries);
+        blocking(move || {
+            if let Err(error) = countries.reload() {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(
+                    error,
+                    "the country file has changed and cannot be read; the one before stays"
+                );
+            }
+            Ok(())
+        })
+        .await
     }
 }

@@ -6,6 +6,7 @@ mod authenticate;
 mod chance;
 mod clock;
 mod conversion_writer;
+mod countries;
 mod failure;
 mod keys;
 mod lane;
@@ -30,6 +31,7 @@ use archive::Archive;
 use domain::ids::{ClickIdMint, NodeNumber};
 use domain::money::Currency;
 use domain::network::Network;
+use domain::privacy::AddressPolicy;
 use domain::tokens::UrlTemplate;
 use jiff::tz::TimeZone;
 use journal::Journal;
@@ -40,6 +42,7 @@ pub use administer::ChangeError;
 pub use chance::Chance;
 pub use clock::Clock;
 pub use conversion_writer::ConversionWriter;
+pub use countries::CountryFileError;
 pub use failure::Failure;
 pub use keys::{CreateKeyError, NewKey, create_key};
 pub use lane::Lane;
@@ -64,6 +67,8 @@ pub struct Settings {
     pub currency: Currency,
     /// Where refused clicks go; none means the built-in page.
     pub global_redirect: Option<UrlTemplate>,
+    /// How much of a visitor's address is kept.
+    pub address_policy: AddressPolicy,
     /// Recents kept in memory, in bytes; beyond that clicks wait (503) until some are sealed.
     pub recent_bytes_max: u64,
     /// Conversion calls that may wait for the ledger.
@@ -80,6 +85,7 @@ pub struct App {
     journal: Arc<Journal>,
     archive: Arc<Archive>,
     ledger: Arc<dyn Ledger>,
+    countries: Arc<countries::Countries>,
     lanes: Arc<lane::Lanes>,
     mint: Mutex<ClickIdMint>,
     network: ArcSwap<Network>,

@@ -2,7 +2,7 @@
 //! readable before the first request.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use ledger::{Ledger, LedgerError};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
+use crate::countries::{Countries, CountryFileError};
 use crate::{App, Chance, Clock, ConversionWriter, Sealer, Settings, conversion_writer, lane, metrics, sink};
 
 /// Segments whose page index stays in memory: a quarter of a megabyte each.
@@ -31,6 +32,8 @@ pub struct Parts {
     pub chance: Arc<dyn Chance>,
     /// The book.
     pub ledger: Arc<dyn Ledger>,
+    /// A file in MaxMind's format that tells the country of an address.
+    pub country_file: Option<PathBuf>,
     /// How the journal is kept, and where.
     pub journal: journal::Options,
     /// A journal file with clicks is completed, and then sealed, at least this often.
@@ -46,6 +49,9 @@ pub enum OpenError {
     /// The archive.
     #[error("the archive cannot be opened")]
     Archive(#[from] ArchiveError),
+    /// The country file.
+    #[error(transparent)]
+    Countries(#[from] CountryFileError),
     /// The ledger.
     #[error("the ledger cannot be opened")]
     Ledger(#[from] LedgerError),
@@ -74,7 +80,8 @@ pub struct Opened {
 
 /// Opens everything and replays what the journal holds. `segments` is the archive's folder.
 pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
-    let Parts { settings, clock, chance, ledger, journal, roll_after } = parts;
+    let Parts { settings, clock, chance, ledger, country_file, journal, roll_after } = parts;
+    let countries = Arc::new(Countries::open(country_file)?);
     let mut opened = journal::Opened::open(journal)?;
     let catalogue = ledger.list_segments()?;
     let sealed = sealed_files(&catalogue, settings.node);
@@ -112,6 +119,7 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
         clock,
         chance,
         journal,
+        countries,
         lanes,
         mint: Mutex::new(ClickIdMint::after(settings.node, archive.last_click())),
         network: ArcSwap::from_pointee(Network::new(ledger.load_network()?)),

@@ -32,6 +32,8 @@ pub struct Config {
     pub network: Network,
     /// `[tracking]`
     pub tracking: Tracking,
+    /// `[privacy]`
+    pub privacy: Privacy,
     /// `[node]`
     pub node: Node,
     /// `[journal]`
@@ -58,7 +60,8 @@ sections! {
     Server { listen: SocketAddr, workers: usize, public_url: String, trusted_proxies: Vec<String> }
     Data { dir: PathBuf }
     Network { time_zone: String, currency: String }
-    Tracking { global_redirect: String }
+    Tracking { global_redirect: String, country_file: String }
+    Privacy { ip_address: String }
     Node { number: u16 }
     Journal { file_mib: u64, pending_mib: u64, spare_files: usize }
     Archive { seal_after_seconds: u64, recent_mib: u64 }
@@ -145,6 +148,11 @@ impl Config {
                         .map_err(|error| anyhow!("tracking.global_redirect: {error}"))?,
                 )
             },
+            address_policy: self
+                .privacy
+                .ip_address
+                .parse()
+                .map_err(|error| anyhow!("privacy.ip_address: {error}"))?,
             recent_bytes_max: self.archive.recent_mib * MIB,
             conversions_waiting_max: self.api.conversions_waiting,
             questions_max: self.api.questions,
@@ -158,6 +166,11 @@ impl Config {
             net.map_err(|_| anyhow!("server.trusted_proxies: {text:?} is no address or range"))
         };
         self.server.trusted_proxies.iter().map(net).collect()
+    }
+
+    /// The country file, where there is to be one.
+    pub fn country_file(&self) -> Option<PathBuf> {
+        Some(&self.tracking.country_file).filter(|path| !path.is_empty()).map(PathBuf::from)
     }
 
     /// How the journal is kept in `dir`.

@@ -49,6 +49,7 @@ pub fn start(
         clock,
         chance,
         ledger: Arc::new(SqliteLedger::open(&folder.ledger())?),
+        country_file: config.country_file(),
         journal: config.journal(folder.journal()),
         roll_after: config.roll_after(),
     };

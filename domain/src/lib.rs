@@ -16,6 +16,7 @@ pub mod money;
 pub mod network;
 pub mod network_change;
 pub mod pricing;
+pub mod privacy;
 pub mod routing;
 pub mod segment;
 pub mod status;

@@ -97,7 +97,6 @@ impl Surface {
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIMEOUT)
             .max_buf_size(HEAD_BYTES_MAX)
-            .pipeline_flush(true)
             .serve_connection(TokioIo::new(stream), service)
     }
 

@@ -12,8 +12,6 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode, Uri};
 
-use domain::click::Country;
-
 use crate::Web;
 use page::Page;
 
@@ -39,7 +37,7 @@ pub(crate) async fn answer(web: &Web, lane: &Lane, peer: SocketAddr, request: Pa
     let visit = visit(web, form, query, peer, &request.headers);
     let sent = match request.method {
         Method::GET => web.app.record_click(lane, visit).await,
-        Method::HEAD => web.app.preview_click(&visit),
+        Method::HEAD => web.app.preview_click(visit),
         _ => return page::answer(Page::WrongMethod),
     };
     match sent {
@@ -61,7 +59,7 @@ fn visit(web: &Web, form: link::Form, query: &str, peer: SocketAddr, headers: &H
         deep_link: read.deep_link,
         udid: read.udid,
         extra_query: read.extra_query,
-        country: Country::UNKNOWN,
+        country: None,
         ip_address: Some(address::of(peer, headers, &web.options.trusted_proxies)),
         user_agent: text(headers, &header::USER_AGENT, USER_AGENT_BYTES_MAX),
         referrer: text(headers, &header::REFERER, REFERRER_BYTES_MAX),

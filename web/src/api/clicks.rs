@@ -150,7 +150,7 @@ fn visit(params: &Params) -> Result<Visit, BadParameter> {
         deep_link: String::new(),
         udid: text("udid"),
         extra_query: String::new(),
-        country: params.get("country").map(country).transpose()?.unwrap_or_default(),
+        country: params.get("country").map(country).transpose()?,
         ip_address: params.get("ip_address").map(address).transpose()?,
         user_agent: text("user_agent"),
         referrer: text("referrer"),
