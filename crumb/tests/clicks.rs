@@ -75,6 +75,19 @@ fn a_deep_link_leads_only_where_the_offer_permits() {
 }
 
 #[test]
+fn a_click_pixel_keeps_the_id_in_a_cookie_of_its_page() {
+    let server = TestServer::start();
+    let script = server.client.path(&format!("{}&cp=js&s1=page", server.sample.link()));
+    assert_eq!((script.status, script.header("content-type")), (200, Some("text/javascript; charset=utf-8")));
+    let rows = server.client.get("click", &[]).success();
+    let click = &rows["response"]["clicks"][0];
+    assert_eq!(click["sub_id_1"], "page");
+    let cookie =
+        format!("document.cookie=\"crumb_click_id={};path=/", click["click_id"].as_str().expect("an id"));
+    assert!(script.text.starts_with(&cookie), "{}", script.text);
+}
+
+#[test]
 fn a_server_records_a_click_without_a_redirect() {
     let server = TestServer::start();
     let record = |client: &testkit::Client, body: &str| client.post_json("record_click", body);

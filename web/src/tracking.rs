@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 
 use app::{Lane, NotSent, Sent, Visit};
 use axum::body::Body;
+use domain::ids::ClickId;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode, Uri};
@@ -34,13 +35,16 @@ pub(crate) async fn answer(web: &Web, lane: &Lane, peer: SocketAddr, request: Pa
     if query.len() > QUERY_BYTES_MAX {
         return page::answer(Page::TooLong);
     }
-    let visit = visit(web, form, query, peer, &request.headers);
+    let read = link::read(form, query);
+    let is_pixel = read.is_pixel;
+    let visit = visit(web, read, peer, &request.headers);
     let sent = match request.method {
         Method::GET => web.app.record_click(lane, visit).await,
         Method::HEAD => web.app.preview_click(visit),
         _ => return page::answer(Page::WrongMethod),
     };
     match sent {
+        Ok(Sent { click_id, .. }) if is_pixel => pixel(click_id),
         Ok(Sent { location: Some(location), .. }) => redirect(&location),
         Ok(Sent { location: None, .. }) => page::answer(Page::NotAvailable),
         Err(NotSent::Unattributable(why)) => {
@@ -51,8 +55,7 @@ pub(crate) async fn answer(web: &Web, lane: &Lane, peer: SocketAddr, request: Pa
     }
 }
 
-fn visit(web: &Web, form: link::Form, query: &str, peer: SocketAddr, headers: &HeaderMap) -> Visit {
-    let read = link::read(form, query);
+fn visit(web: &Web, read: link::Read, peer: SocketAddr, headers: &HeaderMap) -> Visit {
     Visit {
         link: read.link,
         sub_ids: read.sub_ids,
@@ -71,6 +74,21 @@ fn text(headers: &HeaderMap, name: &HeaderName, bytes_max: usize) -> String {
     let mut text = String::from_utf8_lossy(value).into_owned();
     text.truncate(text.floor_char_boundary(bytes_max));
     text
+}
+
+/// How long the click pixel's cookie lives, in seconds: as long as a click converts by default.
+const COOKIE_SECONDS: u32 = 720 * 3600;
+
+/// The click pixel's script: it keeps the click's id in a first-party cookie of the page it runs on.
+fn pixel(click_id: Option<ClickId>) -> Response<Body> {
+    let script = click_id.map_or_else(String::new, |id| {
+        format!("document.cookie=\"crumb_click_id={id};path=/;max-age={COOKIE_SECONDS};SameSite=Lax\";\n")
+    });
+    let mut response = Response::new(Body::from(script));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 fn redirect(location: &str) -> Response<Body> {

@@ -36,6 +36,8 @@ pub(super) struct Read {
     /// What it names; none when that is missing or no number.
     pub(super) link: Option<Link>,
     pub(super) sub_ids: [String; 5],
+    /// `cp=js`: a script is wanted instead of a redirect.
+    pub(super) is_pixel: bool,
     /// The affiliate's own destination; empty when there is none.
     pub(super) deep_link: String,
     pub(super) udid: String,
@@ -68,6 +70,8 @@ pub(super) fn read(form: Form, query: &str) -> Read {
                 ranks[index] = rank;
                 read.sub_ids[index] = decode_lossy(value);
             }
+        } else if name == "cp" && value.eq_ignore_ascii_case("js") {
+            read.is_pixel = true;
         } else if matches!(&*name, "udid" | "k") {
             if read.udid.is_empty() || name == "udid" {
                 read.udid = decode_lossy(value);
@@ -184,5 +188,6 @@ mod tests {
         let found = read(Form::Classic, "a=7&p=r&c=3&E=kk%3d&s6=x&k=phone&flag");
         assert_eq!(found.extra_query, "p=r&E=kk%3d&s6=x&flag");
         assert_eq!(found.udid, "phone");
+        assert!(read(Form::Classic, "a=7&c=3&CP=JS").is_pixel && !found.is_pixel);
     }
 }
