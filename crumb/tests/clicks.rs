@@ -189,6 +189,8 @@ fn without_id_or_dates_it_is_the_last_24_hours() {
     assert_eq!(total(&[("end_date", "2026-06-18")]), 0);
     assert_eq!(total(&[("start_date", "2026-06-19 14:30:00"), ("end_date", "2026-06-19 14:30:00")]), 1);
     assert_eq!(total(&[("start_date", "2026-06-19 14:30:01")]), 0);
+    let ages = server.client.get("click", &[("start_date", "1970-01-01"), ("end_date", "2999-12-31")]);
+    assert_eq!((ages.status, ages.code()), (400, "invalid_parameter".to_owned()));
     let backwards = server.client.get("click", &[("start_date", "2026-06-20"), ("end_date", "2026-06-19")]);
     assert_eq!((backwards.status, backwards.code()), (400, "invalid_parameter".to_owned()));
 }

@@ -21,6 +21,8 @@ use crate::params::Params;
 
 /// The most rows of one page.
 const ROWS_MAX: u32 = 10_000;
+/// The longest range of dates, in days: 200 years, so that "everything" can be asked for.
+const RANGE_DAYS_MAX: i64 = 73_050;
 
 #[derive(Serialize)]
 struct Clicks {
@@ -96,7 +98,13 @@ pub(super) fn range(
     {
         return Err(BadParameter::invalid("end_date", "before start_date"));
     }
-    Ok((start.map(|it| it.start(zone)), end.map(|it| it.end(zone))))
+    let (from, until) = (start.map(|it| it.start(zone)), end.map(|it| it.end(zone)));
+    if let (Some(from), Some(until)) = (from, until)
+        && until.as_second() - from.as_second() > RANGE_DAYS_MAX * 86_400
+    {
+        return Err(BadParameter::invalid("end_date", format!("a range has at most {RANGE_DAYS_MAX} days")));
+    }
+    Ok((from, until))
 }
 
 #[derive(Serialize)]

@@ -1,0 +1,38 @@
+# What there is to do. `make` alone lists it.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench
+
+# In CI the lock file is taken as it is, and every failing test is told.
+ifdef CI
+LOCKED := --locked
+PROFILE := --profile ci
+endif
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+help: ## list what there is to do
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## run a server with a sample network and print what to try
+	cargo build $(LOCKED) --release -p crumb
+	if country_file=$$(scripts/country-file); then export CRUMB_TRACKING__COUNTRY_FILE=$$country_file; fi; \
+	exec $(TARGET)/release/crumb demo $(DEMO_ARGS)
+
+test: ## run everything that CI runs, installing what is missing
+	scripts/setup test
+	$(MAKE) --no-print-directory check
+	cargo build $(LOCKED) --workspace --all-targets
+	cargo nextest run $(LOCKED) --workspace $(PROFILE) $(TEST_ARGS)
+	cargo test $(LOCKED) --workspace --doc
+
+check: ## check formatting, lints and documentation
+	cargo fmt --all --check
+	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings cargo doc $(LOCKED) --workspace --no-deps
+
+bench: ## measure, beside nginx (BENCH_ARGS="--help" says what can be set)
+	scripts/setup bench
+	cargo build $(LOCKED) --release -p crumb -p bench
+	$(TARGET)/release/bench --crumb $(TARGET)/release/crumb $(BENCH_ARGS)

@@ -1,0 +1,22 @@
+//! Starts the real binary, speaks HTTP to it and kills it: what the black-box tests in `tests/` share.
+//! Nothing here knows the inside of Crumb; the crates' own tests do.
+
+mod answer;
+mod binary;
+mod client;
+mod connection;
+mod network;
+mod pages;
+mod process;
+mod server;
+mod until;
+
+pub use answer::Answer;
+pub use binary::binary;
+pub use client::{Client, encode};
+pub use connection::Connection;
+pub use network::{Network, create};
+pub use pages::{click_pages, conversion_pages};
+pub use process::{Finished, Process, crumb};
+pub use server::Server;
+pub use until::until;

@@ -1,0 +1,147 @@
+//! A server on a data folder of its own, that can be killed and started again.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::client::Client;
+use crate::connection::Connection;
+use crate::process::{Finished, Process, crumb};
+
+/// What a setting is and what it is set to, such as `("JOURNAL__FILE_MIB", "1")`.
+pub type Setting = (&'static str, &'static str);
+
+/// The real server on 127.0.0.1, with a temporary data folder.
+pub struct Server {
+    settings: Vec<Setting>,
+    process: Option<Process>,
+    address: SocketAddr,
+    admin_key: String,
+    // Last, so that the process is gone before its folder.
+    folder: TempDir,
+}
+
+impl Server {
+    /// Starts one with the default settings.
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts one with these settings.
+    pub fn start_with(settings: &[Setting]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (process, address) = serve(folder.path(), settings);
+        let mut server = Self {
+            settings: settings.to_vec(),
+            process: Some(process),
+            address,
+            admin_key: String::new(),
+            folder,
+        };
+        server.admin_key = server.create_key(&["--name", "admin"]);
+        server
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A caller that may do everything.
+    pub fn api(&self) -> Client {
+        Client::new(self.address, &self.admin_key)
+    }
+
+    /// A caller with a key made as told, such as `["--name", "shop", "--scope", "conversion"]`.
+    pub fn api_with(&self, arguments: &[&str]) -> Client {
+        Client::new(self.address, &self.create_key(arguments))
+    }
+
+    fn create_key(&self, arguments: &[&str]) -> String {
+        let made = self.command(&[&["key", "create"], arguments].concat());
+        assert_eq!(made.code, Some(0), "{made:?}");
+        made.stdout
+    }
+
+    /// Runs a command on the server's data folder, with its settings.
+    pub fn command(&self, arguments: &[&str]) -> Finished {
+        let mut command = crumb(arguments);
+        command.arg("--data").arg(self.data());
+        set(&mut command, &self.settings);
+        Process::start(command).finish()
+    }
+
+    /// A visitor's connection.
+    pub fn connect(&self) -> Connection {
+        Connection::open(self.address).expect("the server listens")
+    }
+
+    /// A visitor follows a link: the id of the click.
+    pub fn click(&self, link: &str) -> String {
+        let answer = self.connect().get(link).expect("an answer");
+        assert_eq!(answer.status, 302, "{link}");
+        answer.click_id().expect("the landing page is told the click id")
+    }
+
+    /// The running process.
+    pub fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("the server runs")
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        // Dropped, it is looked through for panics.
+        self.process.take().expect("the server runs").kill();
+    }
+
+    /// SIGTERM, and what came of it.
+    pub fn stop(&mut self) -> Finished {
+        self.process().ask_to_end();
+        self.stop_was_asked()
+    }
+
+    /// What came of a signal to stop.
+    pub fn stop_was_asked(&mut self) -> Finished {
+        self.process.take().expect("the server runs").finish()
+    }
+
+    /// Starts it again on the same data, once it was killed or stopped.
+    pub fn start_again(&mut self) {
+        assert!(self.process.is_none(), "the server still runs");
+        let (process, address) = serve(self.folder.path(), &self.settings);
+        (self.process, self.address) = (Some(process), address);
+    }
+
+    /// Tries to start where it must not succeed: how it ended.
+    pub fn fail_to_start(&self) -> Finished {
+        self.command(&["serve", "--listen", "127.0.0.1:0"])
+    }
+
+    /// A counter or gauge of `/metrics`.
+    pub fn metric(&self, name: &str) -> u64 {
+        let answer = self.connect().get("/metrics").expect("an answer");
+        let value = answer.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no metric {name}"))
+    }
+}
+
+fn serve(data: &Path, settings: &[Setting]) -> (Process, SocketAddr) {
+    let mut command = crumb(&["serve", "--listen", "127.0.0.1:0", "--data"]);
+    command.arg(data);
+    set(&mut command, settings);
+    let process = Process::start(command);
+    let address = process.line_after("listening on http://");
+    (process, address.parse().expect("an address"))
+}
+
+fn set(command: &mut std::process::Command, settings: &[Setting]) {
+    for (name, value) in settings {
+        command.env(format!("CRUMB_{name}"), value);
+    }
+}
