@@ -18,8 +18,12 @@ pub struct Report {
     pub records: u64,
 }
 
+/// How often an owned journal is read again before what was found is believed: its owner drops and
+/// recycles files meanwhile, but not one at every look.
+const LOOKS_MAX: usize = 10;
+
 /// Reads everything and checks it as a replay would, changing nothing. What the owner is writing at
-/// this moment is not judged, and a file that it drops meanwhile is not counted.
+/// this moment is not judged.
 ///
 /// A folder that is not there holds nothing.
 pub fn inspect(dir: &Path) -> Result<Report, JournalError> {
@@ -28,20 +32,28 @@ pub fn inspect(dir: &Path) -> Result<Report, JournalError> {
     }
     let failed = || JournalError::io(format!("read {}", dir.display()));
     let disk = RealDisk::open(dir).map_err(failed())?;
-    let headers = read_headers(&disk, &disk.names().map_err(failed())?)?;
-    let ends = witnessed_ends(&headers);
     let is_owned = is_locked(dir).map_err(failed())?;
+    let mut found = look(&disk, is_owned);
+    for _ in 1..LOOKS_MAX {
+        if !is_owned || found.is_ok() {
+            break;
+        }
+        found = look(&disk, is_owned);
+    }
+    found
+}
+
+fn look(disk: &RealDisk, is_owned: bool) -> Result<Report, JournalError> {
+    let unreadable = || JournalError::io("read the journal folder");
+    let headers = read_headers(disk, &disk.names().map_err(unreadable())?)?;
+    let ends = witnessed_ends(&headers);
     let mut report = Report::default();
     for (index, header) in headers.iter().enumerate() {
         let is_written = is_owned && index + 1 == headers.len();
         // Nothing beyond the header is witnessed of a file that is being written.
         let end = if is_written { Some(0) } else { ends.get(&header.file).copied() };
-        let bytes = match disk.open(&log_name(header.file)).and_then(|log| log.read(u64::MAX)) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(failed()(error)),
-        };
-        let found = read_frames(&bytes, header, end, |_, _| {})?;
+        let bytes = disk.open(&log_name(header.file)).and_then(|log| log.read(u64::MAX));
+        let found = read_frames(&bytes.map_err(unreadable())?, header, end, |_, _| {})?;
         report.files += 1;
         report.records += found.next_seq - header.first_seq;
     }
@@ -86,6 +98,42 @@ mod tests {
         }
         journal.close();
         assert_eq!(inspect(dir.path()).unwrap().records, 300);
+    }
+
+    /// A sink that drops every completed file, as a sealer does.
+    struct Dropping(std::sync::mpsc::Sender<FileNumber>);
+
+    impl Sink for Dropping {
+        fn committed(&mut self, _: &Batch<'_>) {}
+        fn rolled(&mut self, file: FileNumber) {
+            _ = self.0.send(file);
+        }
+        fn progressed(&mut self) {}
+    }
+
+    #[test]
+    fn files_that_the_owner_drops_meanwhile_are_no_damage() {
+        let dir = tempfile::tempdir().unwrap();
+        let (completed, files) = std::sync::mpsc::channel();
+        let journal =
+            Opened::open(options(dir.path())).unwrap().start(Box::new(Dropping(completed))).unwrap();
+        std::thread::scope(|scope| {
+            let journal = &journal;
+            let owner = scope.spawn(move || {
+                let mut dropped = 0;
+                while dropped < 100 {
+                    let seq = journal.append(|bytes| bytes.extend_from_slice(&[7; 1000])).unwrap();
+                    journal.wait(seq).unwrap();
+                    for file in files.try_iter() {
+                        journal.drop_file(file).unwrap();
+                        dropped += 1;
+                    }
+                }
+            });
+            while !owner.is_finished() {
+                inspect(dir.path()).unwrap();
+            }
+        });
     }
 
     #[test]
