@@ -86,7 +86,9 @@ impl DiskFile for File {
     fn read(&self, bytes_max: u64) -> io::Result<Vec<u8>> {
         let mut file = self;
         file.rewind()?;
-        let mut bytes = Vec::new();
+        // Growing by doubling would copy a large file over and over.
+        let size = file.metadata()?.len().min(bytes_max);
+        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
         file.take(bytes_max).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
