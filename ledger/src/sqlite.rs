@@ -11,6 +11,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use crate::LedgerError;
@@ -79,6 +80,9 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, LedgerError> {
     let connection =
         Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(backend)?;
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_MS.into())).map_err(backend)?;
+    // Without it every cached statement is compiled anew on each use: SQLite then looks at bound values
+    // while planning, and rusqlite clears them when a statement goes back into its cache.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(backend)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     Ok(connection)
 }
