@@ -1,0 +1,59 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+
+/// Measures crumb on this machine and prints a table
+#[derive(Debug, Parser)]
+#[command(
+    name = "bench",
+    after_help = "Examples:\n  bench --crumb target/release/crumb\n  \
+                  bench --clicks 100000 --seconds 2 --only redirects --only restart"
+)]
+pub struct Arguments {
+    /// The binary to measure
+    #[arg(long, value_name = "FILE", default_value = "target/release/crumb")]
+    pub crumb: PathBuf,
+    /// Clicks of the generated day
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1000..=10_000_000))]
+    pub clicks: u64,
+    /// Conversions of the generated day, half of them for clicks in segments
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(8..=1_000_000))]
+    pub conversions: u64,
+    /// How long each round of redirects lasts, in seconds
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=60))]
+    pub seconds: u64,
+    /// Rounds of redirects; the figures are medians
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=20))]
+    pub rounds: u64,
+    /// Measure only this part; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub only: Vec<Part>,
+    /// Connections redirects are asked for over
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub connections: u64,
+    /// Write the figures there too, as one line of JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// What can be measured by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Part {
+    /// Redirects beside nginx
+    Redirects,
+    /// Recording conversions
+    Conversions,
+    /// Clicks by id, pages, and a walk through all
+    Lookups,
+    /// Starting again after a kill
+    Restart,
+}
+
+impl Arguments {
+    /// Whether a part is to be measured.
+    pub fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+}

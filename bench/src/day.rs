@@ -1,0 +1,159 @@
+//! The generated day: which link each click follows, with which sub ids and headers. Click number n
+//! is the same in every run. The server's clock is the system's, so the day arrives as fast as it can.
+
+use std::io::Write as _;
+use std::sync::Arc;
+
+use anyhow::{Context as _, ensure};
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
+
+use crate::client::Answer;
+use crate::drive::{Work, drive};
+use crate::network::{AFFILIATES, CAMPAIGNS_EACH, Campaign};
+use crate::report::Report;
+use crate::server::Server;
+use crate::zipf::Zipf;
+
+/// Every click's choices follow from this and its number.
+const SEED: u64 = 2026;
+/// Connections the day arrives on.
+const CONNECTIONS: usize = 128;
+/// User agents as browsers, phones, tablets and bots send them, one a line.
+const USER_AGENTS: &str = include_str!("../data/user_agents.txt");
+/// Values of `s1`: few, as placements are.
+const PLACEMENTS: [&str; 8] = [
+    "banner_300x250",
+    "banner_728x90",
+    "native_feed",
+    "newsletter",
+    "search_brand",
+    "search_generic",
+    "video_preroll",
+    "push",
+];
+/// Pages visitors come from; none is as common as any.
+const REFERRERS: [&str; 8] = [
+    "",
+    "",
+    "https://www.google.com/",
+    "https://l.facebook.com/",
+    "https://news.example/finance/what-insurance-really-costs",
+    "https://compare.example/?category=insurance&sort=price",
+    "https://blog.example/2026/11/ten-things-before-you-sign",
+    "https://t.co/",
+];
+
+/// The generator.
+#[derive(Debug)]
+pub struct Day {
+    campaigns: Arc<Vec<Campaign>>,
+    affiliates: Zipf,
+    own_campaigns: Zipf,
+    user_agents: Vec<&'static str>,
+}
+
+/// A click before it happens.
+pub struct Visit {
+    /// The link it follows.
+    pub campaign: Campaign,
+    /// Path and query.
+    pub path: String,
+    /// The `User-Agent` header.
+    pub user_agent: &'static str,
+    /// The `Referer` header, or empty.
+    pub referrer: &'static str,
+}
+
+/// The length of a click id as text.
+pub const ID_CHARS: usize = 36;
+
+/// A click that was answered.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Clicked {
+    id: [u8; ID_CHARS],
+    /// Its offer.
+    pub offer_id: u64,
+}
+
+impl Clicked {
+    /// The click id.
+    pub fn id(&self) -> &str {
+        str::from_utf8(&self.id).expect("it was cut from text")
+    }
+}
+
+/// A loaded day.
+pub struct Loaded {
+    /// All its clicks in the order of their ids.
+    pub clicks: Vec<Clicked>,
+    /// How many of them, the first ones, are in segments.
+    pub sealed: usize,
+}
+
+impl Day {
+    /// A day on those campaigns.
+    pub fn new(campaigns: Arc<Vec<Campaign>>) -> Self {
+        let (affiliates, own_campaigns) = (Zipf::new(AFFILIATES), Zipf::new(CAMPAIGNS_EACH));
+        Self { campaigns, affiliates, own_campaigns, user_agents: USER_AGENTS.lines().collect() }
+    }
+
+    /// Click number `index`.
+    pub fn visit(&self, index: usize) -> Visit {
+        let mut random = SmallRng::seed_from_u64(SEED.wrapping_add(index as u64));
+        let affiliate = self.affiliates.draw(&mut random);
+        let campaign =
+            self.campaigns[affiliate * CAMPAIGNS_EACH as usize + self.own_campaigns.draw(&mut random)];
+        let s1 = PLACEMENTS[random.random_range(0..PLACEMENTS.len())];
+        let s2: u128 = random.random();
+        let Campaign { affiliate_id, creative_id, .. } = campaign;
+        let path = format!("/?a={affiliate_id}&c={creative_id}&s1={s1}&s2={s2:032x}&s3=geo{}", index % 200);
+        let user_agent = self.user_agents[random.random_range(0..self.user_agents.len())];
+        let referrer = REFERRERS[random.random_range(0..REFERRERS.len())];
+        Visit { campaign, path, user_agent, referrer }
+    }
+}
+
+/// Loads the first `count` clicks, checks that each answered one is stored, and waits until all that
+/// can be sealed is.
+pub async fn load(
+    server: &Server,
+    day: &Arc<Day>,
+    count: u64,
+    report: &mut Report,
+) -> anyhow::Result<Loaded> {
+    let count = usize::try_from(count)?;
+    let driven = drive(server.address, CONNECTIONS, count, "loading clicks", day).await?;
+    report.rate("day", "clicks loaded, server and load on all cores", driven.per_second());
+    report.latency("day", &driven.latencies);
+    let mut clicks = driven.kept;
+    clicks.sort_unstable();
+    let twice = clicks.windows(2).find(|pair| pair[0].id == pair[1].id);
+    ensure!(twice.is_none(), "a click id was given twice: {twice:?}");
+    report.compare("clicks", count as u64, server.click_rows().await?)?;
+    let recent = usize::try_from(server.settle().await?)?;
+    report.compare("clicks after sealing", count as u64, server.click_rows().await?)?;
+    Ok(Loaded { sealed: clicks.len() - recent, clicks })
+}
+
+impl Work for Day {
+    type Kept = Clicked;
+
+    fn write(&self, index: usize, request: &mut Vec<u8>) {
+        let Visit { path, user_agent, referrer, .. } = self.visit(index);
+        let head = write!(request, "GET {path} HTTP/1.1\r\nHost: bench\r\nUser-Agent: {user_agent}\r\n");
+        head.expect("writing to memory");
+        if !referrer.is_empty() {
+            write!(request, "Referer: {referrer}\r\n").expect("writing to memory");
+        }
+        request.extend_from_slice(b"\r\n");
+    }
+
+    fn read(&self, index: usize, answer: &Answer<'_>) -> anyhow::Result<Clicked> {
+        ensure!(answer.status == 302, "a click was answered {}", answer.status);
+        let location = answer.header("location").context("no location")?;
+        let id = location.split_once("click_id=").and_then(|(_, rest)| rest.as_bytes().first_chunk());
+        let id = *id.with_context(|| format!("no click id in {location}"))?;
+        Ok(Clicked { id, offer_id: self.visit(index).campaign.offer_id })
+    }
+}

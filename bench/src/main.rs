@@ -1,0 +1,99 @@
+//! `bench`: measures the real `crumb` binary over HTTP on this machine, beside nginx where there is
+//! a peer. What each figure means: `docs/benchmarks.md`.
+
+mod arguments;
+mod client;
+mod conversions;
+mod day;
+mod drive;
+mod listing;
+mod lookups;
+mod network;
+mod nginx;
+mod redirects;
+mod report;
+mod restart;
+mod server;
+mod statistics;
+mod tools;
+mod walk;
+mod wrk;
+mod zipf;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+
+use crate::arguments::{Arguments, Part};
+use crate::day::Day;
+use crate::network::Template;
+use crate::report::Report;
+use crate::server::{Options, Server};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "the one line that tells why the run is void")]
+            {
+                eprintln!("bench: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let folder = tempfile::Builder::new().prefix("crumb-bench-").tempdir()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let report = runtime.block_on(measure(arguments, folder.path()))?;
+    report.print();
+    if let Some(file) = &arguments.json {
+        std::fs::write(file, report.json()?).with_context(|| format!("writing {}", file.display()))?;
+    }
+    Ok(())
+}
+
+async fn measure(arguments: &Arguments, folder: &Path) -> anyhow::Result<Report> {
+    let mut report = Report::of_this_machine(arguments);
+    if arguments.wants(Part::Redirects) {
+        tools::require(&["nginx", "wrk", "taskset"])?;
+    }
+    let template = Template::make(&arguments.crumb, &folder.join("template")).await?;
+    let day = Arc::new(Day::new(template.campaigns()));
+    if arguments.wants(Part::Redirects) {
+        redirects::measure(arguments, folder, &template, &day, &mut report).await?;
+    }
+    if arguments.wants(Part::Conversions) || arguments.wants(Part::Lookups) {
+        measure_a_day(arguments, folder, &template, &day, &mut report).await?;
+    }
+    if arguments.wants(Part::Restart) {
+        restart::measure(arguments, folder, &template, &day, &mut report).await?;
+    }
+    Ok(report)
+}
+
+/// The day is loaded once; conversions and look-ups ask the same server about it.
+async fn measure_a_day(
+    arguments: &Arguments,
+    folder: &Path,
+    template: &Template,
+    day: &Arc<Day>,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let options = Options::new(&arguments.crumb, &folder.join("day"));
+    let server = Server::start_from(template, &options)?;
+    let loaded = day::load(&server, day, arguments.clicks, report).await?;
+    if arguments.wants(Part::Conversions) {
+        conversions::measure(&server, &loaded, arguments.conversions, report).await?;
+    }
+    if arguments.wants(Part::Lookups) {
+        lookups::measure(&server, &loaded, report).await?;
+        walk::measure(&server, &loaded, report).await?;
+    }
+    Ok(())
+}
