@@ -1,9 +1,7 @@
 //! Starting after a kill while every click is still in the journal only.
 
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 
@@ -18,8 +16,6 @@ use crate::statistics::Spread;
 const ROUNDS: usize = 3;
 /// At most, in seconds.
 const SECONDS_MAX: f64 = 2.0;
-/// How long the journal's folder does not grow once its spare files are made.
-const QUIET: Duration = Duration::from_secs(1);
 
 /// Loads the clicks, then kills and starts again.
 pub async fn measure(
@@ -29,20 +25,22 @@ pub async fn measure(
     day: &Arc<Day>,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    let mut options = Options::new(&arguments.crumb, &folder.join("restart"));
-    // Nothing is sealed before a file is full or a day is over.
-    options.settings.push(("CRUMB_JOURNAL__FILE_MIB", "1024"));
-    options.settings.push(("CRUMB_ARCHIVE__SEAL_AFTER_SECONDS", "86400"));
+    let options = Options::new(&arguments.crumb, &folder.join("restart"));
+    let segments = options.folder.join("segments");
     let mut server = Server::start_from(template, &options)?;
+    prevent_sealing(&segments)?;
     let loaded = day::load(&server, day, arguments.clicks, report).await?;
-    ensure!(loaded.sealed == 0, "{} clicks were sealed; load fewer", loaded.sealed);
+    ensure!(loaded.sealed == 0, "{} clicks were sealed", loaded.sealed);
     let mut seconds = Vec::new();
     for _ in 0..ROUNDS {
-        wait_for_spares(&options.folder.join("journal"))?;
         server.kill()?;
+        permit_sealing(&segments)?;
         server = Server::start(&options, template.key().to_owned())?;
+        prevent_sealing(&segments)?;
         seconds.push(server.started_in.as_secs_f64());
         report.compare("clicks after a kill", arguments.clicks, server.click_rows().await?)?;
+        let recent = server.metric("crumb_recent_clicks").await?;
+        ensure!(recent == arguments.clicks, "only {recent} clicks were unsealed");
     }
     let spread = Spread::of(seconds);
     let name = format!("start after a kill with {} unsealed clicks", arguments.clicks);
@@ -52,24 +50,13 @@ pub async fn measure(
     Ok(())
 }
 
-/// Waits until the journal has prepared its spare files, as it has long before most kills.
-fn wait_for_spares(journal: &Path) -> anyhow::Result<()> {
-    let (mut last, mut since) = (disk_blocks(journal)?, Instant::now());
-    while since.elapsed() < QUIET {
-        std::thread::sleep(Duration::from_millis(20));
-        let now = disk_blocks(journal)?;
-        if now != last {
-            (last, since) = (now, Instant::now());
-        }
-    }
-    Ok(())
+/// Puts a file where the segments' folder belongs: whatever is to be sealed stays in the journal.
+fn prevent_sealing(segments: &Path) -> anyhow::Result<()> {
+    std::fs::remove_dir_all(segments)?;
+    Ok(std::fs::write(segments, "in the way")?)
 }
 
-fn disk_blocks(folder: &Path) -> anyhow::Result<u64> {
-    let mut blocks = 0;
-    for entry in std::fs::read_dir(folder)? {
-        // A spare that became a file in between is counted the next time.
-        blocks += entry?.metadata().map_or(0, |it| it.blocks());
-    }
-    Ok(blocks)
+fn permit_sealing(segments: &Path) -> anyhow::Result<()> {
+    std::fs::remove_file(segments)?;
+    Ok(std::fs::create_dir(segments)?)
 }
