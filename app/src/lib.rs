@@ -47,7 +47,7 @@ pub use failure::Failure;
 pub use keys::{CreateKeyError, NewKey, create_key};
 pub use lane::Lane;
 pub use list_clicks::{ClickList, ClickRow, ListClicks};
-pub use list_conversions::{ConversionList, ConversionRow, ListConversions};
+pub use list_conversions::{ConversionList, ConversionRow};
 pub use open::{OpenError, Opened, Parts, open};
 pub use record_click::{NotSent, Sent, Visit};
 pub use record_conversion::{RecordConversionError, RecordedConversion};

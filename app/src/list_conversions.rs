@@ -10,13 +10,6 @@ use domain::network::Network;
 use crate::failure::blocking;
 use crate::{App, Failure};
 
-/// Which conversions, in which order, from where on.
-#[derive(Clone, Debug)]
-pub struct ListConversions {
-    /// The question, not yet narrowed to what the caller may see.
-    pub query: ConversionQuery,
-}
-
 /// A conversion with the names that are printed beside it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConversionRow {
@@ -42,14 +35,13 @@ pub struct ConversionList {
 }
 
 impl App {
-    /// Lists conversions.
+    /// Lists conversions, narrowed to what the caller may see.
     pub async fn list_conversions(
         &self,
         caller: &Caller,
-        question: ListConversions,
+        mut query: ConversionQuery,
     ) -> Result<ConversionList, Failure> {
         let view = caller.may_read()?;
-        let mut query = question.query;
         query.filter.affiliate_id = view.affiliate(query.filter.affiliate_id)?;
         if query.sort == ConversionSort::Revenue && !view.revenue {
             return Err(Failure::NotPermitted);

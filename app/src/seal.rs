@@ -95,11 +95,4 @@ impl Sealer {
         self.journal.drop_file(file)?;
         Ok(())
     }
-
-    /// Seals everything completed so far and returns: for tests and tools.
-    pub fn run_once(&self) {
-        while let Ok(file) = self.completed.try_recv() {
-            self.seal_until_done(file, &|| true);
-        }
-    }
 }

@@ -5,6 +5,7 @@ use std::any::Any;
 use app::{ChangeError, Failure, RecordClickError, RecordConversionError};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use domain::access::NotPermitted;
 use domain::conversion::Refusal;
 use domain::conversion_request::BadParameter;
 use domain::ids::ConversionId;
@@ -105,6 +106,12 @@ impl From<BadParameter> for ApiError {
         let code = if bad.problem.is_none() { "missing_parameter" } else { "invalid_parameter" };
         let message = bad.message();
         Self { parameter: Some(bad.parameter), ..Self::new(StatusCode::BAD_REQUEST, code, message) }
+    }
+}
+
+impl From<NotPermitted> for ApiError {
+    fn from(not_permitted: NotPermitted) -> Self {
+        Failure::from(not_permitted).into()
     }
 }
 

@@ -48,7 +48,7 @@ fn view(web: &Web, advertiser: &Advertiser) -> AdvertiserView {
 /// Creates an advertiser.
 pub(super) async fn create(State(web): State<Web>, keyed: Keyed) -> Answer {
     let Keyed { caller, params, .. } = keyed;
-    caller.may_administer().map_err(app::Failure::from)?;
+    caller.may_administer()?;
     params.only(&["advertiser_name", "advertiser_status", "account_manager_id"])?;
     let create = CreateAdvertiser {
         name: name(&params, "advertiser_name")?.ok_or_else(|| BadParameter::missing("advertiser_name"))?,
@@ -61,7 +61,7 @@ pub(super) async fn create(State(web): State<Web>, keyed: Keyed) -> Answer {
 /// Changes the fields that are present.
 pub(super) async fn update(State(web): State<Web>, keyed: Keyed) -> Answer {
     let Keyed { caller, params, .. } = keyed;
-    caller.may_administer().map_err(app::Failure::from)?;
+    caller.may_administer()?;
     params.only(&["advertiser_id", "advertiser_name", "advertiser_status", "account_manager_id"])?;
     let change = AdvertiserChange {
         name: name(&params, "advertiser_name")?,

@@ -45,7 +45,7 @@ fn view(web: &Web, affiliate: &Affiliate) -> AffiliateView {
 /// Creates an affiliate.
 pub(super) async fn create(State(web): State<Web>, keyed: Keyed) -> Answer {
     let Keyed { caller, params, .. } = keyed;
-    caller.may_administer().map_err(app::Failure::from)?;
+    caller.may_administer()?;
     params.only(&["affiliate_name", "affiliate_status", "account_manager_id"])?;
     let create = CreateAffiliate {
         name: name(&params, "affiliate_name")?.ok_or_else(|| BadParameter::missing("affiliate_name"))?,
@@ -58,7 +58,7 @@ pub(super) async fn create(State(web): State<Web>, keyed: Keyed) -> Answer {
 /// Changes the fields that are present.
 pub(super) async fn update(State(web): State<Web>, keyed: Keyed) -> Answer {
     let Keyed { caller, params, .. } = keyed;
-    caller.may_administer().map_err(app::Failure::from)?;
+    caller.may_administer()?;
     params.only(&["affiliate_id", "affiliate_name", "affiliate_status", "account_manager_id"])?;
     let change =
         AffiliateChange { name: name(&params, "affiliate_name")?, status: params.parse("affiliate_status")? };

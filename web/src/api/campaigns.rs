@@ -70,7 +70,7 @@ fn view(web: &Web, host: Option<&str>, campaign: &Campaign, revenue: bool) -> Ca
 /// Creates a campaign.
 pub(super) async fn create(State(web): State<Web>, keyed: Keyed) -> Answer {
     let Keyed { caller, params, host } = keyed;
-    caller.may_administer().map_err(app::Failure::from)?;
+    caller.may_administer()?;
     params.only(&[
         "offer_id",
         "affiliate_id",
@@ -95,7 +95,7 @@ pub(super) async fn create(State(web): State<Web>, keyed: Keyed) -> Answer {
 /// Changes the fields that are present; `payout` or `revenue` sent empty or `null` follows the offer again.
 pub(super) async fn update(State(web): State<Web>, keyed: Keyed) -> Answer {
     let Keyed { caller, params, host } = keyed;
-    caller.may_administer().map_err(app::Failure::from)?;
+    caller.may_administer()?;
     params.only(&[
         "campaign_id",
         "campaign_status",

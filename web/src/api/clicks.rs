@@ -128,7 +128,7 @@ pub(super) async fn record(
     keyed: Keyed,
 ) -> Answer {
     let Keyed { caller, params, .. } = keyed;
-    caller.may_record().map_err(app::Failure::from)?;
+    caller.may_record()?;
     let visit = visit(&params)?;
     let ServerClick { row, landing_url } = web.app.record_server_click(&caller, &lane, visit).await?;
     let click_id = ClickIdText(row.click.id);

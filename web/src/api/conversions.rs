@@ -1,6 +1,6 @@
 //! Record Conversion and Get Conversions.
 
-use app::{ConversionRow, ListConversions, RecordedConversion};
+use app::{ConversionRow, RecordedConversion};
 use axum::extract::State;
 use domain::conversion::Conversion;
 use domain::conversion_query::{ConversionFilter, ConversionQuery, ConversionSort, Start};
@@ -164,7 +164,7 @@ pub(super) async fn list(State(web): State<Web>, keyed: Keyed) -> Answer {
         }
         None => query(&web, &params, page)?,
     };
-    let found = web.app.list_conversions(&caller, ListConversions { query: query.clone() }).await?;
+    let found = web.app.list_conversions(&caller, query.clone()).await?;
     let last = found.rows.last().filter(|_| found.more);
     let next_cursor = last.map(|row| cursor::write(&query, &row.conversion));
     let conversions =

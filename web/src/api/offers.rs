@@ -113,7 +113,7 @@ fn view(web: &Web, offer: &Offer, revenue: bool) -> OfferView {
 /// Creates an offer.
 pub(super) async fn create(State(web): State<Web>, keyed: Keyed) -> Answer {
     let Keyed { caller, params, .. } = keyed;
-    caller.may_administer().map_err(app::Failure::from)?;
+    caller.may_administer()?;
     params.only(&[FIELDS, &["advertiser_id", "currency"]].concat())?;
     let create = CreateOffer {
         name: name(&params, "offer_name")?.ok_or_else(|| BadParameter::missing("offer_name"))?,
@@ -138,7 +138,7 @@ pub(super) async fn create(State(web): State<Web>, keyed: Keyed) -> Answer {
 /// Changes the fields that are present.
 pub(super) async fn update(State(web): State<Web>, keyed: Keyed) -> Answer {
     let Keyed { caller, params, .. } = keyed;
-    caller.may_administer().map_err(app::Failure::from)?;
+    caller.may_administer()?;
     params.only(&[FIELDS, &["offer_id"]].concat())?;
     let change = OfferChange {
         name: name(&params, "offer_name")?,
