@@ -19,6 +19,8 @@ mod open;
 mod record_click;
 mod record_conversion;
 mod record_server_click;
+#[cfg(test)]
+mod sample;
 mod seal;
 mod sink;
 

@@ -106,3 +106,28 @@ fn filter(question: &ListClicks, affiliate_id: Option<AffiliateId>, now: Timesta
         from: ClickId::first_at(from),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::access::{Grant, Scope};
+    use domain::ids::KeyId;
+
+    use super::*;
+    use crate::sample;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_waits_for_its_turn_and_is_told_to_come_back_when_none_is_free() {
+        let opened = sample::open();
+        let app = &opened.app;
+        let caller = Caller { key_id: KeyId(1), name: "test".into(), grant: Grant::of(Scope::Read) };
+        let ask = || app.list_clicks(&caller, ListClicks { limit: 1, ..ListClicks::default() });
+        let all = app.settings.questions_max;
+        let mut turns = Vec::new();
+        for _ in 0..all {
+            turns.push(app.turn().await.expect("a free turn"));
+        }
+        assert!(matches!(ask().await, Err(Failure::Overloaded)));
+        turns.pop();
+        ask().await.expect("a turn was given back");
+    }
+}
