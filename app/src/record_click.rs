@@ -121,7 +121,6 @@ impl App {
             referrer,
         } = visit;
         let mut click = Click {
-            id: ClickId::MIN,
             offer_id: route.offer.id,
             advertiser_id: route.offer.advertiser_id,
             affiliate_id: route.affiliate.id,
@@ -136,6 +135,7 @@ impl App {
             udid,
             extra_query,
             redirect_url: route.redirect.map(|url| url.as_str().to_owned()).unwrap_or_default(),
+            ..Click::blank(ClickId::MIN)
         };
         if resolve_deep_link(route, &click, &deep_link).is_some() {
             click.redirect_url.clone_from(&deep_link);

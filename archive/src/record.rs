@@ -99,7 +99,6 @@ impl<'a> Record<'a> {
 
     pub fn to_click(&self) -> Click {
         Click {
-            id: self.id(),
             offer_id: OfferId(self.offer_id),
             advertiser_id: AdvertiserId(self.advertiser_id),
             affiliate_id: AffiliateId(self.affiliate_id),
@@ -114,6 +113,7 @@ impl<'a> Record<'a> {
             udid: self.udid.to_owned(),
             extra_query: self.extra_query.to_owned(),
             redirect_url: self.redirect_url.to_owned(),
+            ..Click::blank(self.id())
         }
     }
 }
@@ -163,7 +163,6 @@ mod tests {
             |(id, ([offer, advertiser, affiliate, creative], campaign, disposition, country), ip, texts)| {
                 let [s1, s2, s3, s4, s5, user_agent, referrer, udid, extra_query, redirect_url] = texts;
                 Click {
-                    id: ClickId::from_bytes(id.to_be_bytes()),
                     offer_id: OfferId(offer),
                     advertiser_id: AdvertiserId(advertiser),
                     affiliate_id: AffiliateId(affiliate),
@@ -178,6 +177,7 @@ mod tests {
                     udid,
                     extra_query,
                     redirect_url,
+                    ..Click::blank(ClickId::from_bytes(id.to_be_bytes()))
                 }
             },
         )

@@ -343,15 +343,7 @@ mod tests {
             affiliate_id: AffiliateId(4),
             campaign_id: Some(CampaignId(5)),
             creative_id: CreativeId(3),
-            disposition: Disposition::Accepted,
-            country: Country::UNKNOWN,
-            ip_address: None,
-            sub_ids: Default::default(),
-            user_agent: String::new(),
-            referrer: String::new(),
-            udid: String::new(),
-            extra_query: String::new(),
-            redirect_url: String::new(),
+            ..Click::blank(id)
         };
         let received_at = Timestamp::from_second(1_000_060).expect("in range");
         let call = ConversionCall {

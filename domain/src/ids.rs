@@ -42,6 +42,12 @@ integer_id! {
     CampaignId(u32);
     /// A creative: one way an offer is shown; it leads to a landing page.
     CreativeId(u32);
+    /// A landing page of an offer that has several.
+    LandingPageId(u32);
+    /// A targeting rule.
+    RuleId(u32);
+    /// A cap.
+    CapId(u32);
     /// An event: what kind of conversion.
     EventId(u32);
     /// A conversion. Numbers grow in the order of recording and are never used twice.

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use domain::click::{Click, Country, Disposition};
-use domain::ids::{AdvertiserId, AffiliateId, CampaignId, ClickId, CreativeId, OfferId};
+use domain::click::{Click, Country};
+use domain::ids::{AdvertiserId, AffiliateId, CampaignId, CreativeId, OfferId};
 use parquet::basic::{Compression, Encoding, LogicalType, Repetition, TimeUnit, Type as Physical, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
@@ -205,27 +205,6 @@ pub(super) fn properties() -> WriterPropertiesBuilder {
         .set_data_page_size_limit(PAGE_BYTES)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES);
     COLUMNS.iter().fold(properties, |properties, column| column.set_properties(properties))
-}
-
-/// A click of which only the id is known yet.
-pub(super) fn blank(id: ClickId) -> Click {
-    Click {
-        id,
-        offer_id: OfferId(0),
-        advertiser_id: AdvertiserId(0),
-        affiliate_id: AffiliateId(0),
-        campaign_id: None,
-        creative_id: CreativeId(0),
-        disposition: Disposition::Accepted,
-        country: Country::UNKNOWN,
-        ip_address: None,
-        sub_ids: <[String; 5]>::default(),
-        user_agent: String::new(),
-        referrer: String::new(),
-        udid: String::new(),
-        extra_query: String::new(),
-        redirect_url: String::new(),
-    }
 }
 
 #[cfg(test)]

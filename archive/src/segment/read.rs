@@ -22,7 +22,7 @@ use parquet::file::reader::SerializedPageReader;
 use crate::checked_file::CheckedFile;
 use crate::error::ArchiveError;
 
-use super::columns::{AFFILIATE_ID, CLICK_ID, COLUMNS, OFFER_ID, Values, blank, schema};
+use super::columns::{AFFILIATE_ID, CLICK_ID, COLUMNS, OFFER_ID, Values, schema};
 use super::{FORMAT, key_values};
 
 /// An open segment with its parsed metadata.
@@ -71,7 +71,7 @@ impl SegmentReader {
     /// The click, if it is here.
     pub fn find(&self, id: ClickId) -> Result<Option<Click>, ArchiveError> {
         let Ok(row) = self.position(id)? else { return Ok(None) };
-        let mut clicks = [blank(id)];
+        let mut clicks = [Click::blank(id)];
         self.fill(&mut clicks, slice::from_ref(&(row..row + 1)))?;
         let [click] = clicks;
         Ok(Some(click))
@@ -95,7 +95,7 @@ impl SegmentReader {
 
     /// The clicks of `rows`, which are in order.
     pub fn clicks(&self, rows: &[Range<usize>]) -> Result<Vec<Click>, ArchiveError> {
-        let mut clicks: Vec<Click> = self.ids(rows)?.into_iter().map(blank).collect();
+        let mut clicks: Vec<Click> = self.ids(rows)?.into_iter().map(Click::blank).collect();
         self.fill(&mut clicks, rows)?;
         Ok(clicks)
     }

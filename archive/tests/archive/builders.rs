@@ -28,7 +28,6 @@ pub fn click(index: u64) -> Click {
     let strange = ["", "\0", "🦀 emoji", "'; drop table clicks; --", "line\nbreak\t\"quoted\"", "ß"];
     let text = |shift: u32| format!("{}{}", strange[pick(shift, 6) as usize], pick(shift, 1000));
     Click {
-        id: ClickId::from_bytes(id.to_be_bytes()),
         offer_id: OfferId(pick(3, OFFERS)),
         advertiser_id: AdvertiserId(pick(5, 3)),
         affiliate_id: AffiliateId(if pick(7, 50) == 0 { u32::MAX } else { pick(9, AFFILIATES) }),
@@ -53,6 +52,7 @@ pub fn click(index: u64) -> Click {
         udid: strange[pick(33, 6) as usize].into(),
         extra_query: text(35),
         redirect_url: format!("https://shop{}.example/?cid=#reqid#", pick(37, 9)),
+        ..Click::blank(ClickId::from_bytes(id.to_be_bytes()))
     }
 }
 

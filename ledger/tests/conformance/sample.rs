@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::click::{Click, Country, Disposition};
+use domain::click::{Click, Country};
 use domain::conversion::{ConversionCall, Terms};
 use domain::ids::{
     AdvertiserId, AffiliateId, CampaignId, ClickIdMint, CreativeId, KeyId, NodeNumber, OfferId,
@@ -61,22 +61,16 @@ pub fn create_offer(advertiser_id: AdvertiserId) -> CreateOffer {
 /// The click of that number, at its second.
 pub fn click(number: u32) -> Click {
     let mut mint = ClickIdMint::after(NodeNumber::new(1).expect("in range"), None);
+    let id = mint.mint(at(i64::from(number)), u64::from(number));
     Click {
-        id: mint.mint(at(i64::from(number)), u64::from(number)),
         offer_id: OfferId(1),
         advertiser_id: AdvertiserId(1),
         affiliate_id: AffiliateId(1 + number % 3),
         campaign_id: Some(CampaignId(1)),
         creative_id: CreativeId(1),
-        disposition: Disposition::Accepted,
         country: Country::new("US").expect("a country"),
-        ip_address: None,
         sub_ids: ["a", "", "", "", "e"].map(String::from),
-        user_agent: String::new(),
-        referrer: String::new(),
-        udid: String::new(),
-        extra_query: String::new(),
-        redirect_url: String::new(),
+        ..Click::blank(id)
     }
 }
 
