@@ -27,7 +27,8 @@ pub enum HostPattern {
 pub struct BadHost;
 
 impl HostPattern {
-    fn allows(&self, host: &str) -> bool {
+    /// Whether `host`, as a parsed URL spells it, is meant.
+    pub fn allows(&self, host: &str) -> bool {
         match self {
             Self::Exact(name) => host == name,
             Self::Below(domain) => host.strip_suffix(domain.as_str()).is_some_and(|rest| rest.ends_with('.')),

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod archive_query;
+pub mod caps;
 pub mod click;
 pub mod conversion;
 pub mod conversion_query;
@@ -18,7 +19,9 @@ pub mod network_change;
 pub mod pricing;
 pub mod privacy;
 pub mod routing;
+pub mod schedule;
 pub mod segment;
 pub mod status;
+pub mod targeting;
 pub mod time;
 pub mod tokens;

@@ -1,16 +1,22 @@
 //! The network: everything that is configured. Entities, and the immutable snapshot that clicks and
 //! conversions are decided on. A change makes a new snapshot; nobody edits one.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use rustc_hash::FxHashMap;
 use thiserror::Error;
 
+use crate::caps::Cap;
 use crate::deep_link::HostPattern;
-use crate::ids::{AdvertiserId, AffiliateId, CampaignId, CreativeId, EventId, OfferId};
+use crate::ids::{
+    AdvertiserId, AffiliateId, CampaignId, CapId, CreativeId, EventId, LandingPageId, OfferId, RuleId,
+};
 use crate::money::{Amount, Currency};
 use crate::pricing::Rate;
+use crate::schedule::Schedule;
+use crate::targeting::{Rule, RuleStatus};
+use crate::time::Zone;
 use crate::tokens::UrlTemplate;
 
 /// The number of the event every offer has.
@@ -23,6 +29,7 @@ pub const DEFAULT_EVENT_NAME: &str = "Conversion";
 #[error("not a status: use {}", .0.join(", "))]
 pub struct UnknownState(pub Vec<&'static str>);
 
+/// Enums whose values have a name in the API and in the ledger.
 macro_rules! states {
     ($($(#[$doc:meta])* $name:ident { $($(#[$state_doc:meta])* $state:ident = $text:literal),+ $(,)? })+) => {$(
         $(#[$doc])*
@@ -40,15 +47,17 @@ macro_rules! states {
         }
 
         impl std::str::FromStr for $name {
-            type Err = UnknownState;
+            type Err = $crate::network::UnknownState;
 
-            fn from_str(text: &str) -> Result<Self, UnknownState> {
-                Self::ALL.iter().copied().find(|it| it.name() == text)
-                    .ok_or_else(|| UnknownState(Self::ALL.iter().map(|it| it.name()).collect()))
+            fn from_str(text: &str) -> Result<Self, $crate::network::UnknownState> {
+                Self::ALL.iter().copied().find(|it| it.name() == text).ok_or_else(|| {
+                    $crate::network::UnknownState(Self::ALL.iter().map(|it| it.name()).collect())
+                })
             }
         }
     )+};
 }
+pub(crate) use states;
 
 states! {
     /// The state of an advertiser or an affiliate.
@@ -79,6 +88,22 @@ states! {
         Paused = "paused",
         /// Takes none any more.
         Deleted = "deleted",
+    }
+    /// The state of a creative or a landing page.
+    MediaStatus {
+        /// It is shown.
+        Active = "active",
+        /// It is not shown for a while.
+        Paused = "paused",
+        /// It is not shown any more.
+        Deleted = "deleted",
+    }
+    /// Which click of a visitor who came more than once is credited, where a conversion names none.
+    Attribution {
+        /// The first, until its session has expired.
+        FirstTouch = "first_touch",
+        /// The last one of another affiliate.
+        LastTouch = "last_touch",
     }
     /// What becomes of a conversion when it is recorded.
     Approval {
@@ -135,8 +160,22 @@ pub struct Offer {
     pub allow_deep_link: bool,
     /// Where such a destination may lie.
     pub deep_link_hosts: Vec<HostPattern>,
+    /// Before then it takes no clicks.
+    pub starts: Option<Timestamp>,
     /// From then on it takes no clicks and no conversions.
     pub expires: Option<Timestamp>,
+    /// The hours in which it takes clicks; none means all.
+    pub schedule: Option<Schedule>,
+    /// The time zone of its schedule and its caps; none means the network's.
+    pub zone: Option<Zone>,
+    /// Where the clicks go that it does not take; none means the global redirect.
+    pub redirect: Option<Redirect>,
+    /// Where a visitor goes who has converted already; none means the landing page, as ever.
+    pub thank_you_url: Option<UrlTemplate>,
+    /// Which of a visitor's clicks is credited.
+    pub attribution: Attribution,
+    /// The same visitor again within so many seconds is a duplicate; none means the network's setting.
+    pub throw_out_seconds: Option<u32>,
     /// When it was created.
     pub created: Timestamp,
 }
@@ -178,6 +217,10 @@ pub struct Campaign {
     pub payout: Option<Amount>,
     /// Its own revenue, read in the offer's revenue type.
     pub revenue: Option<Amount>,
+    /// From then on it takes no clicks.
+    pub expires: Option<Timestamp>,
+    /// Where its refused clicks go, before the offer's own redirect is looked at.
+    pub redirect: Option<Redirect>,
     /// When it was created.
     pub created: Timestamp,
 }
@@ -191,6 +234,40 @@ pub struct Creative {
     pub offer_id: OfferId,
     /// Its name.
     pub name: String,
+    /// Its state.
+    pub status: MediaStatus,
+    /// A landing page of its own, before the offer's.
+    pub url: Option<UrlTemplate>,
+    /// When it was created.
+    pub created: Timestamp,
+}
+
+/// One of several pages an offer's visitors are spread over, instead of the offer's URL.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LandingPage {
+    /// Its number.
+    pub id: LandingPageId,
+    /// Whose it is.
+    pub offer_id: OfferId,
+    /// Its name.
+    pub name: String,
+    /// The page, with tokens.
+    pub url: UrlTemplate,
+    /// Its share of the visitors, beside the others' weights; 0 to 10,000.
+    pub weight: u32,
+    /// Its state.
+    pub status: MediaStatus,
+    /// When it was created.
+    pub created: Timestamp,
+}
+
+/// Where a refused click goes instead.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Redirect {
+    /// To this page.
+    Url(UrlTemplate),
+    /// To another offer, if that one takes it; else along that one's own redirects.
+    Offer(OfferId),
 }
 
 /// All entities, as the ledger holds them.
@@ -208,6 +285,12 @@ pub struct Entities {
     pub campaigns: Vec<Campaign>,
     /// Creatives, by number.
     pub creatives: Vec<Creative>,
+    /// Landing pages, by number; deleted ones may be left out.
+    pub landing_pages: Vec<LandingPage>,
+    /// Targeting rules, each in its present version, by number; deleted ones may be left out.
+    pub rules: Vec<Rule>,
+    /// Caps, by number; deleted ones may be left out.
+    pub caps: Vec<Cap>,
 }
 
 /// The whole configuration at one moment, arranged for looking things up.
@@ -215,19 +298,34 @@ pub struct Entities {
 pub struct Network {
     /// The version of the entities it was made from.
     pub version: u64,
-    advertisers: HashMap<AdvertiserId, Arc<Advertiser>>,
-    offers: HashMap<OfferId, Arc<Offer>>,
-    affiliates: HashMap<AffiliateId, Arc<Affiliate>>,
-    campaigns: HashMap<CampaignId, Arc<Campaign>>,
-    creatives: HashMap<CreativeId, Arc<Creative>>,
+    advertisers: FxHashMap<AdvertiserId, Arc<Advertiser>>,
+    offers: FxHashMap<OfferId, Arc<Offer>>,
+    affiliates: FxHashMap<AffiliateId, Arc<Affiliate>>,
+    campaigns: FxHashMap<CampaignId, Arc<Campaign>>,
+    creatives: FxHashMap<CreativeId, Arc<Creative>>,
+    landing_pages: FxHashMap<LandingPageId, Arc<LandingPage>>,
+    rules: FxHashMap<RuleId, Arc<Rule>>,
+    caps: FxHashMap<CapId, Arc<Cap>>,
     /// The campaign of an affiliate on an offer: the newest that is not deleted, else the newest.
-    campaign_of: HashMap<(AffiliateId, OfferId), CampaignId>,
+    campaign_of: FxHashMap<(AffiliateId, OfferId), CampaignId>,
+    traffic: FxHashMap<OfferId, Traffic>,
+}
+
+/// What is in force for an offer's clicks; offers with nothing of the kind have none.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    /// Active rules, in the order in which they are tried.
+    pub rules: Vec<Arc<Rule>>,
+    /// Active landing pages with a weight.
+    pub landing_pages: Vec<Arc<LandingPage>>,
+    /// Active click caps, of the offer and of its campaigns.
+    pub click_caps: Vec<Arc<Cap>>,
 }
 
 impl Network {
     /// Arranges the entities.
     pub fn new(entities: Entities) -> Self {
-        let mut campaign_of: HashMap<_, &Campaign> = HashMap::new();
+        let mut campaign_of: FxHashMap<_, &Campaign> = FxHashMap::default();
         for campaign in &entities.campaigns {
             let deleted = campaign.status == CampaignStatus::Deleted;
             let key = (campaign.affiliate_id, campaign.offer_id);
@@ -237,7 +335,7 @@ impl Network {
                 campaign_of.insert(key, campaign);
             }
         }
-        Self {
+        let mut network = Self {
             version: entities.version,
             campaign_of: campaign_of.into_iter().map(|(key, campaign)| (key, campaign.id)).collect(),
             advertisers: by_id(entities.advertisers, |it| it.id),
@@ -245,7 +343,37 @@ impl Network {
             affiliates: by_id(entities.affiliates, |it| it.id),
             campaigns: by_id(entities.campaigns, |it| it.id),
             creatives: by_id(entities.creatives, |it| it.id),
+            landing_pages: by_id(entities.landing_pages, |it| it.id),
+            rules: by_id(entities.rules, |it| it.id),
+            caps: by_id(entities.caps, |it| it.id),
+            traffic: FxHashMap::default(),
+        };
+        network.arrange_traffic();
+        network
+    }
+
+    fn arrange_traffic(&mut self) {
+        for rule in self.rules.values().filter(|it| it.status == RuleStatus::Active) {
+            self.traffic.entry(rule.offer_id).or_default().rules.push(Arc::clone(rule));
         }
+        for page in self.landing_pages.values() {
+            if page.status == MediaStatus::Active && page.weight > 0 {
+                self.traffic.entry(page.offer_id).or_default().landing_pages.push(Arc::clone(page));
+            }
+        }
+        for cap in self.caps.values().filter(|it| it.is_for_clicks()) {
+            self.traffic.entry(cap.offer_id).or_default().click_caps.push(Arc::clone(cap));
+        }
+        for traffic in self.traffic.values_mut() {
+            traffic.rules.sort_by_key(|it| (it.position, it.id));
+            traffic.landing_pages.sort_by_key(|it| it.id);
+            traffic.click_caps.sort_by_key(|it| it.id);
+        }
+    }
+
+    /// What is in force for an offer's clicks.
+    pub fn traffic(&self, id: OfferId) -> Option<&Traffic> {
+        self.traffic.get(&id)
     }
 
     /// The advertiser of that number.
@@ -271,6 +399,41 @@ impl Network {
     /// The creative of that number.
     pub fn creative(&self, id: CreativeId) -> Option<&Arc<Creative>> {
         self.creatives.get(&id)
+    }
+
+    /// The landing page of that number.
+    pub fn landing_page(&self, id: LandingPageId) -> Option<&Arc<LandingPage>> {
+        self.landing_pages.get(&id)
+    }
+
+    /// The targeting rule of that number.
+    pub fn rule(&self, id: RuleId) -> Option<&Arc<Rule>> {
+        self.rules.get(&id)
+    }
+
+    /// The cap of that number.
+    pub fn cap(&self, id: CapId) -> Option<&Arc<Cap>> {
+        self.caps.get(&id)
+    }
+
+    /// All creatives, in no order.
+    pub fn creatives(&self) -> impl Iterator<Item = &Arc<Creative>> {
+        self.creatives.values()
+    }
+
+    /// All landing pages, in no order.
+    pub fn landing_pages(&self) -> impl Iterator<Item = &Arc<LandingPage>> {
+        self.landing_pages.values()
+    }
+
+    /// All targeting rules, in no order.
+    pub fn rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
+        self.rules.values()
+    }
+
+    /// All caps, in no order.
+    pub fn caps(&self) -> impl Iterator<Item = &Arc<Cap>> {
+        self.caps.values()
     }
 
     /// All advertisers, in no order.
@@ -299,7 +462,7 @@ impl Network {
     }
 }
 
-fn by_id<Id: std::hash::Hash + Eq, T>(all: Vec<T>, id: impl Fn(&T) -> Id) -> HashMap<Id, Arc<T>> {
+fn by_id<Id: std::hash::Hash + Eq, T>(all: Vec<T>, id: impl Fn(&T) -> Id) -> FxHashMap<Id, Arc<T>> {
     all.into_iter().map(|it| (id(&it), Arc::new(it))).collect()
 }
 
@@ -337,7 +500,14 @@ pub(crate) mod sample {
                 allow_duplicates: false,
                 allow_deep_link: false,
                 deep_link_hosts: Vec::new(),
+                starts: None,
                 expires: None,
+                schedule: None,
+                zone: None,
+                redirect: None,
+                thank_you_url: None,
+                attribution: Attribution::FirstTouch,
+                throw_out_seconds: None,
                 created,
             }],
             affiliates: vec![Affiliate {
@@ -354,9 +524,19 @@ pub(crate) mod sample {
                 creative_id: CreativeId(3),
                 payout: None,
                 revenue: None,
+                expires: None,
+                redirect: None,
                 created,
             }],
-            creatives: vec![Creative { id: CreativeId(3), offer_id: OfferId(2), name: "Default".into() }],
+            creatives: vec![Creative {
+                id: CreativeId(3),
+                offer_id: OfferId(2),
+                name: "Default".into(),
+                status: MediaStatus::Active,
+                url: None,
+                created,
+            }],
+            ..Entities::default()
         }
     }
 }

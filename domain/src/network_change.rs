@@ -3,13 +3,18 @@
 
 use jiff::Timestamp;
 
+use crate::caps::{AtCap, Cap, CapStatus, CapType, Interval};
 use crate::deep_link::HostPattern;
-use crate::ids::{AdvertiserId, AffiliateId, CampaignId, CreativeId, OfferId};
+use crate::ids::{AdvertiserId, AffiliateId, CampaignId, CreativeId, EventId, OfferId};
 use crate::money::{Amount, Currency};
 use crate::network::{
-    Advertiser, Affiliate, Approval, Campaign, CampaignStatus, Offer, OfferStatus, PartyStatus,
+    Advertiser, Affiliate, Approval, Attribution, Campaign, CampaignStatus, Creative, LandingPage,
+    MediaStatus, Offer, OfferStatus, PartyStatus, Redirect,
 };
 use crate::pricing::{PriceType, Rate};
+use crate::schedule::Schedule;
+use crate::targeting::{Condition, Rule, RuleStatus, RuleType};
+use crate::time::Zone;
 use crate::tokens::UrlTemplate;
 
 /// A kind of entity.
@@ -25,6 +30,12 @@ pub enum EntityKind {
     Campaign,
     /// A creative.
     Creative,
+    /// A landing page.
+    LandingPage,
+    /// A targeting rule.
+    Rule,
+    /// A cap.
+    Cap,
 }
 
 impl EntityKind {
@@ -36,6 +47,9 @@ impl EntityKind {
             Self::Affiliate => "affiliate",
             Self::Campaign => "campaign",
             Self::Creative => "creative",
+            Self::LandingPage => "landing_page",
+            Self::Rule => "rule",
+            Self::Cap => "cap",
         }
     }
 }
@@ -49,6 +63,16 @@ pub enum Rejected {
     CreativeOfOtherOffer,
     /// The affiliate runs the offer already, in this campaign.
     CampaignExists(CampaignId),
+    /// The campaign runs another offer.
+    CampaignOfOtherOffer,
+    /// An offer would redirect to itself.
+    RedirectsToItself,
+    /// The offer has as many of these as it may have.
+    TooMany(EntityKind),
+    /// The default creative of an offer can be neither paused nor deleted.
+    DefaultCreative,
+    /// What is to happen at the cap does not suit what it counts.
+    UnsuitableAtCap,
 }
 
 /// A new advertiser.
@@ -132,8 +156,22 @@ pub struct CreateOffer {
     pub allow_deep_link: bool,
     /// Where such a destination may lie.
     pub deep_link_hosts: Vec<HostPattern>,
+    /// Before then it takes no clicks.
+    pub starts: Option<Timestamp>,
     /// From then on it takes nothing.
     pub expires: Option<Timestamp>,
+    /// The hours in which it takes clicks.
+    pub schedule: Option<Schedule>,
+    /// The time zone of its schedule and its caps.
+    pub zone: Option<Zone>,
+    /// Where the clicks go that it does not take.
+    pub redirect: Option<Redirect>,
+    /// Where a visitor goes who has converted already.
+    pub thank_you_url: Option<UrlTemplate>,
+    /// Which of a visitor's clicks is credited.
+    pub attribution: Attribution,
+    /// The same visitor again within so many seconds is a duplicate.
+    pub throw_out_seconds: Option<u32>,
 }
 
 /// A change to an offer. Its advertiser and currency never change: money hangs on them.
@@ -165,8 +203,22 @@ pub struct OfferChange {
     pub allow_deep_link: Option<bool>,
     /// Where such a destination may lie.
     pub deep_link_hosts: Option<Vec<HostPattern>>,
-    /// From then on it takes nothing; an inner none takes the date away.
+    /// Before then it takes no clicks; here and below an inner none takes the value away.
+    pub starts: Option<Option<Timestamp>>,
+    /// From then on it takes nothing.
     pub expires: Option<Option<Timestamp>>,
+    /// The hours in which it takes clicks.
+    pub schedule: Option<Option<Schedule>>,
+    /// The time zone of its schedule and its caps.
+    pub zone: Option<Option<Zone>>,
+    /// Where the clicks go that it does not take.
+    pub redirect: Option<Option<Redirect>>,
+    /// Where a visitor goes who has converted already.
+    pub thank_you_url: Option<Option<UrlTemplate>>,
+    /// Which of a visitor's clicks is credited.
+    pub attribution: Option<Attribution>,
+    /// The same visitor again within so many seconds is a duplicate.
+    pub throw_out_seconds: Option<Option<u32>>,
 }
 
 impl OfferChange {
@@ -185,7 +237,14 @@ impl OfferChange {
         set(&mut offer.allow_duplicates, self.allow_duplicates);
         set(&mut offer.allow_deep_link, self.allow_deep_link);
         set(&mut offer.deep_link_hosts, self.deep_link_hosts);
+        set(&mut offer.starts, self.starts);
         set(&mut offer.expires, self.expires);
+        set(&mut offer.schedule, self.schedule);
+        set(&mut offer.zone, self.zone);
+        set(&mut offer.redirect, self.redirect);
+        set(&mut offer.thank_you_url, self.thank_you_url);
+        set(&mut offer.attribution, self.attribution);
+        set(&mut offer.throw_out_seconds, self.throw_out_seconds);
     }
 }
 
@@ -204,6 +263,10 @@ pub struct CreateCampaign {
     pub payout: Option<Amount>,
     /// Its own revenue.
     pub revenue: Option<Amount>,
+    /// From then on it takes no clicks.
+    pub expires: Option<Timestamp>,
+    /// Where its refused clicks go.
+    pub redirect: Option<Redirect>,
 }
 
 /// A change to a campaign.
@@ -217,6 +280,10 @@ pub struct CampaignChange {
     pub payout: Option<Option<Amount>>,
     /// Its own revenue; an inner none lets it follow the offer again.
     pub revenue: Option<Option<Amount>>,
+    /// From then on it takes no clicks; an inner none takes the date away.
+    pub expires: Option<Option<Timestamp>>,
+    /// Where its refused clicks go; an inner none leaves that to the offer.
+    pub redirect: Option<Option<Redirect>>,
 }
 
 impl CampaignChange {
@@ -226,6 +293,171 @@ impl CampaignChange {
         set(&mut campaign.creative_id, self.creative_id);
         set(&mut campaign.payout, self.payout);
         set(&mut campaign.revenue, self.revenue);
+        set(&mut campaign.expires, self.expires);
+        set(&mut campaign.redirect, self.redirect);
+    }
+}
+
+/// A new creative.
+#[derive(Clone, Debug)]
+pub struct CreateCreative {
+    /// Whose it is.
+    pub offer_id: OfferId,
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub status: MediaStatus,
+    /// A landing page of its own.
+    pub url: Option<UrlTemplate>,
+}
+
+/// A change to a creative.
+#[derive(Clone, Debug, Default)]
+pub struct CreativeChange {
+    /// Its name.
+    pub name: Option<String>,
+    /// Its state.
+    pub status: Option<MediaStatus>,
+    /// A landing page of its own; an inner none lets it follow the offer again.
+    pub url: Option<Option<UrlTemplate>>,
+}
+
+impl CreativeChange {
+    /// Applies what is present.
+    pub fn apply(self, creative: &mut Creative) {
+        set(&mut creative.name, self.name);
+        set(&mut creative.status, self.status);
+        set(&mut creative.url, self.url);
+    }
+}
+
+/// A new landing page.
+#[derive(Clone, Debug)]
+pub struct CreateLandingPage {
+    /// Whose it is.
+    pub offer_id: OfferId,
+    /// Its name.
+    pub name: String,
+    /// The page.
+    pub url: UrlTemplate,
+    /// Its share of the visitors, beside the others' weights.
+    pub weight: u32,
+    /// Its state.
+    pub status: MediaStatus,
+}
+
+/// A change to a landing page.
+#[derive(Clone, Debug, Default)]
+pub struct LandingPageChange {
+    /// Its name.
+    pub name: Option<String>,
+    /// The page.
+    pub url: Option<UrlTemplate>,
+    /// Its share of the visitors.
+    pub weight: Option<u32>,
+    /// Its state.
+    pub status: Option<MediaStatus>,
+}
+
+impl LandingPageChange {
+    /// Applies what is present.
+    pub fn apply(self, page: &mut LandingPage) {
+        set(&mut page.name, self.name);
+        set(&mut page.url, self.url);
+        set(&mut page.weight, self.weight);
+        set(&mut page.status, self.status);
+    }
+}
+
+/// A new targeting rule, in its first version.
+#[derive(Clone, Debug)]
+pub struct CreateRule {
+    /// The offer.
+    pub offer_id: OfferId,
+    /// Only the clicks of this campaign, which must be the offer's.
+    pub campaign_id: Option<CampaignId>,
+    /// Its place among the rules; by default after all others.
+    pub position: Option<u32>,
+    /// What it does.
+    pub rule_type: RuleType,
+    /// Its state.
+    pub status: RuleStatus,
+    /// Whom it describes.
+    pub conditions: Vec<Condition>,
+    /// Where those go whom it keeps out.
+    pub redirect: Option<Redirect>,
+}
+
+/// A change to a targeting rule: it gets a new version, and the one before is kept.
+#[derive(Clone, Debug, Default)]
+pub struct RuleChange {
+    /// Its place among the rules.
+    pub position: Option<u32>,
+    /// What it does.
+    pub rule_type: Option<RuleType>,
+    /// Its state.
+    pub status: Option<RuleStatus>,
+    /// Conditions by target: these replace the rule's condition of the same target.
+    pub conditions: Vec<Condition>,
+    /// Targets no longer asked for.
+    pub without: Vec<&'static str>,
+    /// Where those go whom it keeps out; an inner none leaves that to campaign and offer.
+    pub redirect: Option<Option<Redirect>>,
+}
+
+impl RuleChange {
+    /// Applies what is present, as a new version. The caller refuses a rule left without conditions.
+    pub fn apply(self, rule: &mut Rule) {
+        let replaced: Vec<_> = self.conditions.iter().map(Condition::target).chain(self.without).collect();
+        rule.conditions.retain(|condition| !replaced.contains(&condition.target()));
+        rule.conditions.extend(self.conditions);
+        set(&mut rule.position, self.position);
+        set(&mut rule.rule_type, self.rule_type);
+        set(&mut rule.status, self.status);
+        set(&mut rule.redirect, self.redirect);
+        rule.version += 1;
+    }
+}
+
+/// A new cap.
+#[derive(Clone, Debug)]
+pub struct CreateCap {
+    /// The offer; none where the campaign says it.
+    pub offer_id: Option<OfferId>,
+    /// Only this campaign's.
+    pub campaign_id: Option<CampaignId>,
+    /// Only conversions of this event.
+    pub event_id: Option<EventId>,
+    /// What it counts.
+    pub cap_type: CapType,
+    /// When it begins anew.
+    pub interval: Interval,
+    /// How much it takes.
+    pub limit: Amount,
+    /// What happens then.
+    pub at_cap: AtCap,
+}
+
+/// A change to a cap. What it counts and whose it is never changes.
+#[derive(Clone, Debug, Default)]
+pub struct CapChange {
+    /// When it begins anew.
+    pub interval: Option<Interval>,
+    /// How much it takes.
+    pub limit: Option<Amount>,
+    /// What happens then.
+    pub at_cap: Option<AtCap>,
+    /// Its state.
+    pub status: Option<CapStatus>,
+}
+
+impl CapChange {
+    /// Applies what is present.
+    pub fn apply(self, cap: &mut Cap) {
+        set(&mut cap.interval, self.interval);
+        set(&mut cap.limit, self.limit);
+        set(&mut cap.at_cap, self.at_cap);
+        set(&mut cap.status, self.status);
     }
 }
 

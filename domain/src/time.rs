@@ -1,6 +1,8 @@
 //! Dates as the API reads and prints them. Inside everything is a UTC [`Timestamp`]; a time zone
 //! appears only here, where a person's date is read or printed.
 
+use std::str::FromStr;
+
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{Offset, TimeZone};
 use jiff::{Span, Timestamp, ToSpan};
@@ -18,6 +20,40 @@ pub enum DateInput {
         /// Whether a fraction of a second was given.
         fraction: bool,
     },
+}
+
+/// A time zone with its IANA name.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Zone {
+    name: String,
+    rules: TimeZone,
+}
+
+/// A text that names no time zone.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("not an IANA time zone: use a name such as America/New_York")]
+pub struct BadZone;
+
+impl Zone {
+    /// Its IANA name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What the clocks there show, and when.
+    pub fn rules(&self) -> &TimeZone {
+        &self.rules
+    }
+}
+
+impl FromStr for Zone {
+    type Err = BadZone;
+
+    fn from_str(text: &str) -> Result<Self, BadZone> {
+        let rules = TimeZone::get(text).map_err(|_| BadZone)?;
+        let name = rules.iana_name().ok_or(BadZone)?.to_owned();
+        Ok(Self { name, rules })
+    }
 }
 
 /// Why a text is not a date.
