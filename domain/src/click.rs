@@ -140,6 +140,8 @@ pub enum Disposition {
     AlreadyConverted = 12,
     /// The link was followed on a host that is none of the tracking domains.
     UnknownDomain = 13,
+    /// The creative the link names is not shown any more.
+    CreativeInactive = 14,
 }
 
 /// A text that names no disposition.
@@ -149,7 +151,7 @@ pub struct UnknownDisposition;
 
 impl Disposition {
     /// All of them, in the order of their codes.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Accepted,
         Self::OfferInactive,
         Self::OfferExpired,
@@ -164,6 +166,7 @@ impl Disposition {
         Self::NotScheduled,
         Self::AlreadyConverted,
         Self::UnknownDomain,
+        Self::CreativeInactive,
     ];
 
     /// The stable code it is stored under.
@@ -193,6 +196,7 @@ impl Disposition {
             Self::NotScheduled => "not_scheduled",
             Self::AlreadyConverted => "already_converted",
             Self::UnknownDomain => "unknown_domain",
+            Self::CreativeInactive => "creative_inactive",
         }
     }
 
@@ -336,7 +340,7 @@ mod tests {
             assert_eq!(disposition.name().parse(), Ok(disposition));
             assert_eq!(Disposition::from_code(disposition.code()), Some(disposition));
         }
-        assert_eq!(Disposition::from_code(14), None);
+        assert_eq!(Disposition::from_code(15), None);
     }
 
     #[test]
