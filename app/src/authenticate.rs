@@ -29,7 +29,7 @@ impl App {
         Ok(key.filter(|key| key.revoked.is_none()).map(|key| key.caller))
     }
 
-    /// Looks whether another process has changed the keys, the network or the country file, and takes that up. Called
+    /// Looks whether another process has changed the keys, the network or the files about addresses, and takes that up. Called
     /// about once a second.
     pub async fn refresh(&self) -> Result<(), Failure> {
         let ledger = Arc::clone(&self.ledger);
@@ -43,13 +43,13 @@ impl App {
             self.keys_version.store(keys, Ordering::Release);
         }
         self.reload_network(network).await?;
-        let countries = Arc::clone(&self.countries);
+        let places = Arc::clone(&self.places);
         blocking(move || {
-            if let Err(error) = countries.reload() {
+            if let Err(error) = places.reload() {
                 let error = &error as &dyn std::error::Error;
                 tracing::error!(
                     error,
-                    "the country file has changed and cannot be read; the one before stays"
+                    "a file about addresses has changed and cannot be read; the one before stays"
                 );
             }
             Ok(())

@@ -2,11 +2,12 @@
 //! may. Blocking parts (`journal`, `archive`, `ledger`) become async here and nowhere else.
 
 mod administer;
+mod agents;
 mod authenticate;
 mod chance;
+mod click_caps;
 mod clock;
 mod conversion_writer;
-mod countries;
 mod failure;
 mod keys;
 mod lane;
@@ -16,21 +17,25 @@ mod list_network;
 pub mod metrics;
 mod network;
 mod open;
+mod places;
 mod record_click;
 mod record_conversion;
 mod record_server_click;
 #[cfg(test)]
 mod sample;
 mod seal;
+mod sequence;
 mod sink;
+mod visitors;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use archive::Archive;
-use domain::ids::{ClickIdMint, NodeNumber};
+use domain::ids::NodeNumber;
 use domain::money::Currency;
 use domain::network::Network;
 use domain::privacy::AddressPolicy;
@@ -44,17 +49,18 @@ pub use administer::ChangeError;
 pub use chance::Chance;
 pub use clock::Clock;
 pub use conversion_writer::ConversionWriter;
-pub use countries::CountryFileError;
 pub use failure::Failure;
 pub use keys::{CreateKeyError, NewKey, create_key};
 pub use lane::Lane;
 pub use list_clicks::{ClickList, ClickRow, ListClicks};
 pub use list_conversions::{ConversionList, ConversionRow};
+pub use places::{PlaceFileError, PlaceFiles};
 pub use open::{OpenError, Opened, Parts, open};
-pub use record_click::{NotSent, Sent, Visit};
+pub use record_click::{NotSent, Remember, Sent, Visit};
 pub use record_conversion::{RecordConversionError, RecordedConversion};
 pub use record_server_click::{RecordClickError, ServerClick};
 pub use seal::Sealer;
+pub use visitors::{Footprint, OFFER_COOKIE, VISITOR_COOKIE};
 
 /// What the operator has set, as far as the use cases care.
 #[derive(Clone, Debug)]
@@ -69,6 +75,10 @@ pub struct Settings {
     pub currency: Currency,
     /// Where refused clicks go; none means the built-in page.
     pub global_redirect: Option<UrlTemplate>,
+    /// The same visitor again within this time is a duplicate, where the offer says nothing else.
+    pub throw_out: Duration,
+    /// How long visitors without cookies are known by address and agent; zero means they are not.
+    pub cookieless: Duration,
     /// How much of a visitor's address is kept.
     pub address_policy: AddressPolicy,
     /// Recents kept in memory, in bytes; beyond that clicks wait (503) until some are sealed.
@@ -87,9 +97,10 @@ pub struct App {
     journal: Arc<Journal>,
     archive: Arc<Archive>,
     ledger: Arc<dyn Ledger>,
-    countries: Arc<countries::Countries>,
+    places: Arc<places::Places>,
+    agents: agents::Agents,
     lanes: Arc<lane::Lanes>,
-    mint: Mutex<ClickIdMint>,
+    sequence: Mutex<sequence::Sequence>,
     network: ArcSwap<Network>,
     network_refresh: tokio::sync::Mutex<()>,
     keys: ArcSwap<HashMap<KeyHash, Key>>,

@@ -19,6 +19,7 @@ impl App {
         }
         let ledger = Arc::clone(&self.ledger);
         let network = blocking(move || Ok(Network::new(ledger.load_network()?))).await?;
+        self.count_caps(&network).await?;
         self.network.store(Arc::new(network));
         Ok(())
     }

@@ -2,12 +2,13 @@
 //! readable before the first request.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use archive::{Archive, ArchiveError};
+use domain::caps::ClickCaps;
 use domain::ids::{ClickIdMint, NodeNumber};
 use domain::network::Network;
 use domain::segment::Segment;
@@ -16,8 +17,13 @@ use ledger::{Ledger, LedgerError};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
-use crate::countries::{Countries, CountryFileError};
-use crate::{App, Chance, Clock, ConversionWriter, Sealer, Settings, conversion_writer, lane, metrics, sink};
+use crate::agents::Agents;
+use crate::places::{PlaceFileError, PlaceFiles, Places};
+use crate::sequence::Sequence;
+use crate::visitors::Footprints;
+use crate::{
+    App, Chance, Clock, ConversionWriter, Sealer, Settings, click_caps, conversion_writer, lane, metrics, sink,
+};
 
 /// Segments whose page index stays in memory: a quarter of a megabyte each.
 const METADATA_CACHE_MAX: usize = 512;
@@ -32,8 +38,8 @@ pub struct Parts {
     pub chance: Arc<dyn Chance>,
     /// The book.
     pub ledger: Arc<dyn Ledger>,
-    /// A file in MaxMind's format that tells the country of an address.
-    pub country_file: Option<PathBuf>,
+    /// Files in MaxMind's format that tell of addresses.
+    pub place_files: PlaceFiles,
     /// How the journal is kept, and where.
     pub journal: journal::Options,
     /// A journal file with clicks is completed, and then sealed, at least this often.
@@ -49,9 +55,12 @@ pub enum OpenError {
     /// The archive.
     #[error("the archive cannot be opened")]
     Archive(#[from] ArchiveError),
-    /// The country file.
+    /// A file about addresses.
     #[error(transparent)]
-    Countries(#[from] CountryFileError),
+    Places(#[from] PlaceFileError),
+    /// A thread.
+    #[error("a thread cannot be started")]
+    Thread(#[source] std::io::Error),
     /// The ledger.
     #[error("the ledger cannot be opened")]
     Ledger(#[from] LedgerError),
@@ -80,8 +89,9 @@ pub struct Opened {
 
 /// Opens everything and replays what the journal holds. `segments` is the archive's folder.
 pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
-    let Parts { settings, clock, chance, ledger, country_file, journal, roll_after } = parts;
-    let countries = Arc::new(Countries::open(country_file)?);
+    let Parts { settings, clock, chance, ledger, place_files, journal, roll_after } = parts;
+    let agents = Agents::new().map_err(OpenError::Thread)?;
+    let places = Arc::new(Places::open(place_files)?);
     let mut opened = journal::Opened::open(journal)?;
     let catalogue = ledger.list_segments()?;
     let sealed = sealed_files(&catalogue, settings.node);
@@ -115,14 +125,22 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
     };
     let (conversions, conversion_writer) =
         conversion_writer::channel(Arc::clone(&ledger), settings.conversions_waiting_max);
+    let network = Network::new(ledger.load_network()?);
+    let mut sequence = Sequence {
+        mint: ClickIdMint::after(settings.node, archive.last_click()),
+        caps: ClickCaps::default(),
+        footprints: Footprints::new(settings.cookieless),
+    };
+    click_caps::open(&mut sequence, &network, &settings.zone, &archive, clock.now())?;
     let app = App {
         clock,
         chance,
         journal,
-        countries,
+        places,
+        agents,
         lanes,
-        mint: Mutex::new(ClickIdMint::after(settings.node, archive.last_click())),
-        network: ArcSwap::from_pointee(Network::new(ledger.load_network()?)),
+        sequence: Mutex::new(sequence),
+        network: ArcSwap::from_pointee(network),
         network_refresh: tokio::sync::Mutex::default(),
         keys: ArcSwap::from_pointee(HashMap::new()),
         keys_version: 0.into(),

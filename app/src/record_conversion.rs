@@ -85,10 +85,18 @@ impl App {
             return Err(Failure::NotPermitted.into());
         }
         let click = self.find_click(&call.click_id).await?;
+        // A click that was redirected to this offer is paid as its affiliate's campaign there says.
+        let campaign_of = |click: &Click| {
+            if click.offer_id == call.offer_id {
+                network.campaign(click.campaign_id?)
+            } else {
+                network.campaign_of(click.affiliate_id, call.offer_id)
+            }
+        };
         let terms = Terms {
             offer: offer.map(Arc::clone),
             affiliate: click.as_ref().and_then(|it| network.affiliate(it.affiliate_id)).map(Arc::clone),
-            campaign: click.as_ref().and_then(|it| network.campaign(it.campaign_id?)).map(Arc::clone),
+            campaign: click.as_ref().and_then(campaign_of).map(Arc::clone),
             advertiser_active: offer
                 .and_then(|it| network.advertiser(it.advertiser_id))
                 .is_some_and(|it| it.status == PartyStatus::Active),

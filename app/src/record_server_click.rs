@@ -1,7 +1,7 @@
 //! A click without a redirect: somebody's server tells us of a visitor it has sent on itself.
 
 use domain::access::Caller;
-use domain::routing::{Unattributable, route};
+use domain::routing::{Target, Unattributable};
 
 use crate::{App, ClickRow, Failure, Lane, NotSent, Visit};
 
@@ -40,9 +40,8 @@ impl App {
         caller.may_record()?;
         let link = visit.link.ok_or(RecordClickError::Unattributable(Unattributable::Incomplete))?;
         let network = self.network.load_full();
-        let routed =
-            route(&network, link, None, self.clock.now()).map_err(RecordClickError::Unattributable)?;
-        caller.may_record_for(routed.offer.id, Some(routed.offer.advertiser_id))?;
+        let offer = Target::of(&network, link).map_err(RecordClickError::Unattributable)?.offer;
+        caller.may_record_for(offer.id, Some(offer.advertiser_id))?;
         let sent = self.record_click(lane, visit).await.map_err(|not_sent| match not_sent {
             NotSent::Unattributable(why) => RecordClickError::Unattributable(why),
             NotSent::Overloaded => Failure::Overloaded.into(),

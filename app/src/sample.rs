@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use ledger::sqlite::SqliteLedger;
 use tempfile::TempDir;
 
-use crate::{App, Chance, Clock, Parts, Settings};
+use crate::{App, Chance, Clock, Parts, PlaceFiles, Settings};
 
 /// A clock that stands still, and chance that never changes.
 struct Still;
@@ -45,6 +45,8 @@ pub(crate) fn open() -> Sample {
             zone_name: "UTC".to_owned(),
             currency: Currency::USD,
             global_redirect: None,
+            throw_out: Duration::from_secs(3600),
+            cookieless: Duration::ZERO,
             address_policy: AddressPolicy::Keep,
             recent_bytes_max: 1 << 20,
             conversions_waiting_max: 1,
@@ -53,7 +55,7 @@ pub(crate) fn open() -> Sample {
         clock: Arc::new(Still),
         chance: Arc::new(Still),
         ledger: Arc::new(SqliteLedger::open(&folder.path().join("ledger.sqlite")).expect("a ledger")),
-        country_file: None,
+        place_files: PlaceFiles::default(),
         journal: journal::Options {
             dir: folder.path().join("journal"),
             file_bytes: 1 << 16,

@@ -177,7 +177,7 @@ fn decide(
 ) -> Result<Verdict, Refusal> {
     let click = click.ok_or(Refusal::ClickNotFound)?;
     let offer = terms.offer.as_deref().ok_or(Refusal::OfferNotFound)?;
-    if click.offer_id != offer.id {
+    if click.offer_id != offer.id && click.reached_offer_id() != Some(offer.id) {
         return Err(Refusal::OfferMismatch);
     }
     call.event_id.ok_or(Refusal::UnknownEvent)?;
@@ -202,7 +202,7 @@ fn check_active(call: &ConversionCall, click: &Click, offer: &Offer, terms: &Ter
     if terms.affiliate.as_ref().is_none_or(|it| it.status != PartyStatus::Active) {
         return Err(Refusal::AffiliateNotActive);
     }
-    if !click.disposition.reached_the_offer() {
+    if click.reached_offer_id() != Some(offer.id) {
         return Err(Refusal::ClickNotAccepted);
     }
     let age_ms = now.as_millisecond() - click.id.unix_ms();

@@ -82,6 +82,11 @@ impl NodeNumber {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClickId(Uuid);
 
+/// The 40 bits of `random` that an id takes.
+pub fn random_bits(random: u64) -> u64 {
+    random & RANDOM_MASK
+}
+
 /// Why a text is not a click id. It is then simply the id of no click.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("not a click id")]
@@ -89,6 +94,7 @@ pub struct NotAClickId;
 
 const COUNTER_BITS: u32 = 22;
 const RANDOM_BITS: u32 = 40;
+const RANDOM_MASK: u64 = (1 << RANDOM_BITS) - 1;
 const COUNTER_MAX: u32 = (1 << COUNTER_BITS) - 1;
 /// 48 bits of milliseconds: the year 10889.
 const MILLIS_MAX: i64 = (1 << 48) - 1;
@@ -102,7 +108,7 @@ impl ClickId {
     fn assemble(unix_ms: i64, node: NodeNumber, counter: u32, random: u64) -> Self {
         let millis = u128::from(unix_ms.clamp(0, MILLIS_MAX).unsigned_abs());
         let tail = (u128::from(counter & COUNTER_MAX) << RANDOM_BITS)
-            | u128::from(random & ((1 << RANDOM_BITS) - 1));
+            | u128::from(random_bits(random));
         let bits = (millis << 80) | (0x7 << 76) | (u128::from(node.0) << 64) | (0b10 << 62) | tail;
         Self(Uuid::from_u128(bits))
     }
@@ -141,6 +147,11 @@ impl ClickId {
         NodeNumber(u16::try_from(bits).expect("12 bits fit a u16"))
     }
 
+    /// The 40 random bits.
+    pub fn random_bits(self) -> u64 {
+        u64::try_from(self.0.as_u128() & u128::from(RANDOM_MASK)).expect("40 bits fit a u64")
+    }
+
     fn counter(self) -> u32 {
         let bits = (self.0.as_u128() >> RANDOM_BITS) & u128::from(COUNTER_MAX);
         u32::try_from(bits).expect("22 bits fit a u32")
@@ -172,7 +183,7 @@ impl FromStr for ClickId {
 }
 
 /// Mints one node's click ids: each greater than the one before, whatever the clock does.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ClickIdMint {
     node: NodeNumber,
     last_ms: i64,
@@ -186,6 +197,11 @@ impl ClickIdMint {
             Some(id) => Self { node, last_ms: id.unix_ms(), counter: id.counter() },
             None => Self { node, last_ms: -1, counter: 0 },
         }
+    }
+
+    /// What the next id is at least; every id minted before is below it.
+    pub fn next_floor(&self) -> ClickId {
+        self.clone().mint(Timestamp::UNIX_EPOCH, 0)
     }
 
     /// The next id. Its time is `now`, or that of the id before where the clock went back.
@@ -237,6 +253,17 @@ mod tests {
         }
         mint.counter = COUNTER_MAX;
         assert!(mint.mint(Timestamp::from_millisecond(5).expect("in range"), 0) > last);
+    }
+
+    #[test]
+    fn the_floor_lies_between_the_ids_before_and_those_after() {
+        let now = Timestamp::from_millisecond(5000).expect("in range");
+        for counter in [0, 7, COUNTER_MAX - 1, COUNTER_MAX] {
+            let mut mint = ClickIdMint { node: node(1), last_ms: 5000, counter };
+            let before = mint.mint(now, u64::MAX);
+            let floor = mint.next_floor();
+            assert!(before < floor && floor <= mint.mint(now, 0), "{counter}");
+        }
     }
 
     #[test]

@@ -59,13 +59,13 @@ pub struct Target<'n> {
 
 /// All that is known of a visit beside its link.
 #[derive(Clone, Copy, Debug)]
-pub struct Situation<'s> {
+pub struct Situation<'n, 's> {
     /// When it is.
     pub now: Timestamp,
     /// The network's time zone, for offers without one of their own.
     pub zone: &'s TimeZone,
     /// Where refused clicks go in the end.
-    pub global_redirect: Option<&'s UrlTemplate>,
+    pub global_redirect: Option<&'n UrlTemplate>,
     /// Who asks.
     pub visitor: Visitor<'s>,
     /// Whether the link was followed on a tracking domain.
@@ -78,9 +78,9 @@ pub struct Situation<'s> {
 
 /// A judged click, before anything is counted.
 #[derive(Debug)]
-pub struct Route<'n> {
+pub struct Route<'n, 's> {
     target: Target<'n>,
-    situation: Situation<'n>,
+    situation: Situation<'n, 's>,
     disposition: Disposition,
     /// The rule that said no.
     blocked_by: Option<&'n Rule>,
@@ -136,7 +136,7 @@ impl<'n> Target<'n> {
     }
 
     /// Judges a click by everything that needs no counting.
-    pub fn route(self, situation: Situation<'n>) -> Route<'n> {
+    pub fn route<'s>(self, situation: Situation<'n, 's>) -> Route<'n, 's> {
         let mut route = Route {
             target: self,
             situation,
@@ -149,7 +149,7 @@ impl<'n> Target<'n> {
     }
 }
 
-impl<'n> Route<'n> {
+impl<'n> Route<'n, '_> {
     /// What is known so far; a cap may still stand in the way of a click that is accepted.
     pub fn disposition(&self) -> Disposition {
         self.disposition
@@ -194,8 +194,10 @@ impl<'n> Route<'n> {
         None
     }
 
-    /// Takes the click from the caps, or sends it elsewhere. Clicks are settled one after the other.
-    pub fn settle(mut self, tally: &mut impl CapTally) -> Decision<'n> {
+    /// Takes the click from the caps, or sends it elsewhere. Clicks are settled one after the other;
+    /// `now` is the time of the click's id.
+    pub fn settle(mut self, tally: &mut impl CapTally, now: Timestamp) -> Decision<'n> {
+        self.situation.now = now;
         let Target { offer, campaign, creative, .. } = self.target;
         if self.disposition.reached_the_offer() {
             let caps = self.caps(offer, campaign);
@@ -299,7 +301,7 @@ impl<'n> Route<'n> {
 }
 
 /// Why an offer takes no clicks at the moment, from anybody.
-fn refuses(network: &Network, offer: &Offer, situation: &Situation<'_>) -> Option<Disposition> {
+fn refuses(network: &Network, offer: &Offer, situation: &Situation<'_, '_>) -> Option<Disposition> {
     let now = situation.now;
     let advertiser_active =
         network.advertiser(offer.advertiser_id).is_some_and(|it| it.status == PartyStatus::Active);
@@ -412,7 +414,7 @@ mod tests {
         }
 
         /// Where a click goes: the disposition, the host, and the rules tried.
-        fn follow(&mut self, change: impl FnOnce(&mut Situation<'_>)) -> (Disposition, String, String) {
+        fn follow(&mut self, change: impl FnOnce(&mut Situation<'_, '_>)) -> (Disposition, String, String) {
             let mut situation = Situation {
                 now: NOW,
                 zone: &TimeZone::UTC,
@@ -435,7 +437,7 @@ mod tests {
             };
             change(&mut situation);
             let route = Target::of(&self.network, LINK).expect("attributable").route(situation);
-            let decision = route.settle(&mut self.tally);
+            let decision = route.settle(&mut self.tally, NOW);
             let host = decision.url.map_or("", |url| url.as_str());
             let host = host.trim_start_matches("https://").split('/').next().unwrap_or_default();
             (decision.disposition, host.to_owned(), decision.trail)

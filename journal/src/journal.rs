@@ -75,6 +75,11 @@ impl Journal {
         self.shared.outcomes.of(seq)
     }
 
+    /// The number of the last record that was queued; 0 before the first of all.
+    pub fn last_seq(&self) -> Seq {
+        self.shared.last_seq()
+    }
+
     /// Blocks until a record that `append` has numbered is decided; for tests and tools.
     pub fn wait(&self, seq: Seq) -> Result<(), Failed> {
         self.shared.wait(seq)

@@ -136,6 +136,10 @@ impl Shared {
         Ok(seq)
     }
 
+    pub(crate) fn last_seq(&self) -> Seq {
+        self.state().next_seq - 1
+    }
+
     pub(crate) fn wait(&self, seq: Seq) -> Result<(), Failed> {
         let mut state = self.state();
         loop {

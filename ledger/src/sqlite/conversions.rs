@@ -158,7 +158,7 @@ fn new_conversion(submission: &Submission, price: Price, status: ConversionStatu
         offer_id: offer.id,
         advertiser_id: offer.advertiser_id,
         affiliate_id: click.affiliate_id,
-        campaign_id: click.campaign_id,
+        campaign_id: terms.campaign.as_ref().map(|it| it.id).or(click.campaign_id),
         creative_id: click.creative_id,
         click_id: click.id,
         event_id: call.event_id.expect("judged new only with its event"),

@@ -1,0 +1,249 @@
+//! Who was here before. A visitor's browser remembers, in cookies of the tracking domain; where the
+//! operator wants it, so does this program, by address and agent, for visitors without cookies.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use domain::click::Click;
+use domain::ids::{AffiliateId, ClickId, CreativeId, OfferId};
+use domain::network::{Attribution, Offer};
+use jiff::{SignedDuration, Timestamp};
+
+/// The cookie that names the visitor: the id of their first click.
+pub const VISITOR_COOKIE: &str = "crumb_visitor";
+/// What the cookie of an offer begins with; the offer's number follows. It holds a [`Footprint`].
+pub const OFFER_COOKIE: &str = "crumb_offer_";
+/// Footprints kept in memory for visitors without cookies: about 100 MiB. Beyond that the oldest are forgotten.
+const FOOTPRINTS_MAX: usize = 500_000;
+
+/// What is remembered of a visitor's clicks on one offer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Footprint {
+    /// The click that is credited where a conversion names none.
+    pub credited: ClickId,
+    /// The last click.
+    pub last: ClickId,
+    /// Whose the last click was.
+    pub affiliate_id: AffiliateId,
+    /// Which creative it followed.
+    pub creative_id: CreativeId,
+}
+
+/// A text that is no footprint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotAFootprint;
+
+impl fmt::Display for Footprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}.{}", self.credited, self.last, self.affiliate_id, self.creative_id)
+    }
+}
+
+impl FromStr for Footprint {
+    type Err = NotAFootprint;
+
+    fn from_str(text: &str) -> Result<Self, NotAFootprint> {
+        let mut parts = text.split('.');
+        let mut part = || parts.next().ok_or(NotAFootprint);
+        let footprint = Self {
+            credited: part()?.parse().map_err(|_| NotAFootprint)?,
+            last: part()?.parse().map_err(|_| NotAFootprint)?,
+            affiliate_id: part()?.parse().map_err(|_| NotAFootprint)?,
+            creative_id: part()?.parse().map_err(|_| NotAFootprint)?,
+        };
+        if parts.next().is_some() { Err(NotAFootprint) } else { Ok(footprint) }
+    }
+}
+
+impl Footprint {
+    /// Whether a click is the same again: of the same affiliate, on the same creative, within the
+    /// throw-out period after the one before.
+    pub(crate) fn is_repeated_by(
+        &self,
+        affiliate_id: AffiliateId,
+        creative_id: CreativeId,
+        throw_out: Duration,
+        now: Timestamp,
+    ) -> bool {
+        let same = self.affiliate_id == affiliate_id && self.creative_id == creative_id;
+        let since = now.duration_since(self.last.time());
+        same && (SignedDuration::ZERO..SignedDuration::from_secs(throw_out.as_secs().cast_signed())).contains(&since)
+    }
+
+    /// What is remembered after `click` has reached `offer`. First touch keeps the credited click until its
+    /// session is over; last touch gives the credit to a click of another affiliate.
+    pub(crate) fn after(before: Option<&Self>, offer: &Offer, click: &Click) -> Self {
+        let mine = Self {
+            credited: click.id,
+            last: click.id,
+            affiliate_id: click.affiliate_id,
+            creative_id: click.creative_id,
+        };
+        let Some(before) = before else { return mine };
+        let age = click.id.time().duration_since(before.credited.time());
+        let in_session = age < SignedDuration::from_secs(i64::from(offer.session_seconds));
+        let keeps = match offer.attribution {
+            Attribution::FirstTouch => in_session,
+            Attribution::LastTouch => in_session && before.affiliate_id == click.affiliate_id,
+        };
+        if keeps { Self { credited: before.credited, ..mine } } else { mine }
+    }
+}
+
+/// What a browser's `Cookie` header says about its user.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cookies<'c>(pub(crate) &'c str);
+
+impl Cookies<'_> {
+    /// The visitor's first click, if there was one before `now`.
+    pub(crate) fn visitor_id(&self, now: Timestamp) -> Option<ClickId> {
+        self.get(VISITOR_COOKIE, "").and_then(|id| id.parse().ok()).filter(|id: &ClickId| id.time() <= now)
+    }
+
+    /// What the browser remembers of an offer.
+    pub(crate) fn footprint(&self, offer_id: OfferId) -> Option<Footprint> {
+        if !self.0.contains(OFFER_COOKIE) {
+            return None;
+        }
+        self.get(OFFER_COOKIE, &offer_id.to_string())?.parse().ok()
+    }
+
+    /// The value of the cookie `prefix` + `rest`.
+    fn get(&self, prefix: &str, rest: &str) -> Option<&str> {
+        self.0.split(';').find_map(|pair| {
+            let (name, value) = pair.trim_start().split_once('=')?;
+            (name.strip_prefix(prefix)? == rest).then_some(value)
+        })
+    }
+}
+
+/// What this program remembers of visitors without cookies.
+pub(crate) struct Footprints {
+    keep: Duration,
+    hasher: RandomState,
+    found: HashMap<u64, (ClickId, Footprint)>,
+    /// In the order of their clicks; a later click of the same visitor leaves the earlier line stale.
+    order: VecDeque<(u64, ClickId)>,
+}
+
+impl Footprints {
+    /// Remembers for `keep` after a visitor's last click; for nothing, it remembers nothing.
+    pub(crate) fn new(keep: Duration) -> Self {
+        Self { keep, hasher: RandomState::new(), found: HashMap::new(), order: VecDeque::new() }
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        !self.keep.is_zero()
+    }
+
+    /// What stands for a visitor of one offer: the address as it is kept, and the agent.
+    pub(crate) fn key(&self, offer_id: OfferId, address: Option<IpAddr>, user_agent: &str) -> u64 {
+        self.hasher.hash_one((offer_id, address, user_agent))
+    }
+
+    /// The visitor's first click and their footprint on the offer.
+    pub(crate) fn get(&mut self, key: u64, now: Timestamp) -> Option<(ClickId, Footprint)> {
+        self.forget(now);
+        self.found.get(&key).copied()
+    }
+
+    pub(crate) fn set(&mut self, key: u64, visitor_id: ClickId, footprint: Footprint) {
+        self.found.insert(key, (visitor_id, footprint));
+        self.order.push_back((key, footprint.last));
+        if self.order.len() > FOOTPRINTS_MAX {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget(&mut self, now: Timestamp) {
+        let keep = SignedDuration::from_secs(self.keep.as_secs().cast_signed());
+        while self.order.front().is_some_and(|(_, last)| now.duration_since(last.time()) >= keep) {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        if let Some((key, last)) = self.order.pop_front()
+            && self.found.get(&key).is_some_and(|(_, footprint)| footprint.last == last)
+        {
+            self.found.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::ids::{ClickIdMint, NodeNumber};
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("in range")
+    }
+
+    fn id(second: i64) -> ClickId {
+        ClickIdMint::after(NodeNumber::new(1).expect("in range"), None).mint(at(second), 7)
+    }
+
+    fn footprint(credited: i64, last: i64, affiliate: u32) -> Footprint {
+        let (affiliate_id, creative_id) = (AffiliateId(affiliate), CreativeId(3));
+        Footprint { credited: id(credited), last: id(last), affiliate_id, creative_id }
+    }
+
+    #[test]
+    fn cookies_are_read_by_their_whole_name() {
+        let print = footprint(1, 2, 4);
+        let header = format!("a=b; crumb_offer_22=x; crumb_offer_2={print};crumb_visitor={}", id(1));
+        let cookies = Cookies(&header);
+        assert_eq!(cookies.footprint(OfferId(2)), Some(print));
+        assert_eq!(cookies.footprint(OfferId(22)), None);
+        assert_eq!(cookies.footprint(OfferId(3)), None);
+        assert_eq!(cookies.visitor_id(at(1)), Some(id(1)));
+        assert_eq!(cookies.visitor_id(at(0)), None, "a visitor from the future");
+        for header in ["", ";;;", "crumb_visitor", "crumb_visitor=1", "crumb_offer_2=1.2.3.4.5"] {
+            let cookies = Cookies(header);
+            assert_eq!((cookies.visitor_id(at(9)), cookies.footprint(OfferId(2))), (None, None), "{header}");
+        }
+    }
+
+    #[test]
+    fn the_same_again_within_the_throw_out_period_is_a_repeat() {
+        let check = |affiliate, creative, now, expected| {
+            let before = footprint(100, 200, 4);
+            let (affiliate, creative) = (AffiliateId(affiliate), CreativeId(creative));
+            let repeated = before.is_repeated_by(affiliate, creative, Duration::from_secs(60), at(now));
+            assert_eq!(repeated, expected, "{affiliate} {creative} {now}");
+        };
+        check(4, 3, 200, true);
+        check(4, 3, 259, true);
+        check(4, 3, 260, false);
+        check(4, 3, 199, false);
+        check(5, 3, 210, false);
+        check(4, 9, 210, false);
+    }
+
+    #[test]
+    fn what_is_not_remembered_any_more_is_forgotten() {
+        let mut footprints = Footprints::new(Duration::from_secs(60));
+        let key = footprints.key(OfferId(2), None, "agent");
+        footprints.set(key, id(1), footprint(1, 1, 4));
+        footprints.set(key, id(1), footprint(1, 50, 4));
+        assert_eq!(footprints.get(key, at(109)).map(|(visitor, _)| visitor), Some(id(1)));
+        assert_eq!(footprints.get(key, at(110)), None);
+        assert_eq!((footprints.found.len(), footprints.order.len()), (0, 0));
+    }
+
+    #[test]
+    fn no_more_footprints_are_kept_than_may_be() {
+        let mut footprints = Footprints::new(Duration::from_secs(60));
+        for key in 0..=FOOTPRINTS_MAX as u64 {
+            footprints.set(key, id(1), footprint(1, 1, 4));
+        }
+        assert_eq!((footprints.found.len(), footprints.order.len()), (FOOTPRINTS_MAX, FOOTPRINTS_MAX));
+        assert_eq!(footprints.get(0, at(2)), None);
+    }
+}
