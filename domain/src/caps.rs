@@ -62,6 +62,13 @@ crate::network::states! {
     }
 }
 
+impl CapType {
+    /// Whether it counts one by one, so that its limit is a whole number.
+    pub fn is_whole(self) -> bool {
+        matches!(self, Self::Click | Self::Conversion)
+    }
+}
+
 impl AtCap {
     /// Whether it says what to do with what `cap_type` counts.
     pub fn suits(self, cap_type: CapType) -> bool {

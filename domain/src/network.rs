@@ -24,6 +24,9 @@ pub const DEFAULT_EVENT: EventId = EventId(1);
 /// The name of the event every offer has, as in CAKE.
 pub const DEFAULT_EVENT_NAME: &str = "Conversion";
 
+/// Landing pages one offer may have that are not deleted: each is weighed on every click.
+pub const LANDING_PAGES_MAX: usize = 100;
+
 /// A status word that is not one of those allowed.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("not a status: use {}", .0.join(", "))]

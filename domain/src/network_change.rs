@@ -65,6 +65,8 @@ pub enum Rejected {
     CampaignExists(CampaignId),
     /// The campaign runs another offer.
     CampaignOfOtherOffer,
+    /// There is no offer of the redirect's number.
+    RedirectNotFound,
     /// An offer would redirect to itself.
     RedirectsToItself,
     /// The offer has as many of these as it may have.
@@ -73,6 +75,10 @@ pub enum Rejected {
     DefaultCreative,
     /// What is to happen at the cap does not suit what it counts.
     UnsuitableAtCap,
+    /// A cap on what is counted one by one has a limit that is no whole number.
+    UnevenLimit,
+    /// A rule would ask for nothing.
+    NoConditions,
 }
 
 /// A new advertiser.
@@ -372,8 +378,8 @@ impl LandingPageChange {
 /// A new targeting rule, in its first version.
 #[derive(Clone, Debug)]
 pub struct CreateRule {
-    /// The offer.
-    pub offer_id: OfferId,
+    /// The offer; none where the campaign says it.
+    pub offer_id: Option<OfferId>,
     /// Only the clicks of this campaign, which must be the offer's.
     pub campaign_id: Option<CampaignId>,
     /// Its place among the rules; by default after all others.

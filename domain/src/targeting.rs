@@ -372,7 +372,9 @@ fn asn(text: &str) -> Option<u32> {
 }
 
 fn name(text: &str) -> Option<String> {
-    (text.chars().count() <= VALUE_CHARS_MAX).then(|| text.to_owned())
+    // A line break would end the line that a ledger keeps a condition on.
+    let is_plain = text.chars().count() <= VALUE_CHARS_MAX && !text.chars().any(char::is_control);
+    is_plain.then(|| text.to_owned())
 }
 
 fn language(text: &str) -> Option<String> {
@@ -500,6 +502,7 @@ mod tests {
         check("percentage", "100.01", "0 to 100");
         check("percentage", "1.234", "0 to 100");
         check("percentage", "-1", "0 to 100");
+        check("sub_id_1", "a\nos=iOS", "is not a sub id");
         check("sub_id_6", "x", "nothing that can be targeted");
         check("country", &"US,".repeat(501), "at most 500");
     }

@@ -9,14 +9,19 @@ mod keys;
 mod network;
 mod segments;
 pub mod sqlite;
+mod traffic;
 
 pub use conversions::{Attempt, ConversionBook, Recorded, Submission};
 pub use error::LedgerError;
 pub use keys::{CreateKey, Key, KeyBook, KeyHash};
 pub use network::NetworkBook;
 pub use segments::SegmentCatalogue;
+pub use traffic::TrafficBook;
 
 /// The whole book, as the rest of the program holds it.
-pub trait Ledger: NetworkBook + ConversionBook + KeyBook + SegmentCatalogue + Send + Sync {}
+pub trait Ledger:
+    NetworkBook + TrafficBook + ConversionBook + KeyBook + SegmentCatalogue + Send + Sync
+{
+}
 
-impl<T: NetworkBook + ConversionBook + KeyBook + SegmentCatalogue + Send + Sync> Ledger for T {}
+impl<T: NetworkBook + TrafficBook + ConversionBook + KeyBook + SegmentCatalogue + Send + Sync> Ledger for T {}

@@ -6,6 +6,7 @@ mod migrations;
 mod network;
 mod row;
 mod segments;
+mod traffic;
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};

@@ -7,7 +7,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::backend;
 use crate::LedgerError;
 
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_core.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_core.sql"),
+    include_str!("../../migrations/sqlite/0004_targeting.sql"),
+];
 
 /// "crmb", in the file's header: this SQLite file is Crumb's.
 const APPLICATION_ID: i64 = 0x6372_6d62;
@@ -47,7 +50,10 @@ pub(super) fn version(connection: &Connection, path: &Path) -> Result<i64, Ledge
 
 #[cfg(test)]
 mod tests {
+    use domain::network::{Attribution, MediaStatus};
+
     use super::*;
+    use crate::NetworkBook as _;
     use crate::sqlite::SqliteLedger;
 
     #[test]
@@ -58,6 +64,33 @@ mod tests {
         Connection::open(&path).expect("opens").pragma_update(None, "user_version", 99).expect("set");
         let error = SqliteLedger::open(&path).expect_err("too new");
         assert!(matches!(error, LedgerError::TooNew { found: 99, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_ledger_of_the_first_release_keeps_what_it_holds() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ledger.sqlite");
+        let old = Connection::open(&path).expect("opens");
+        old.execute_batch(MIGRATIONS[0]).expect("made");
+        old.execute_batch(&format!(
+            "PRAGMA user_version = 1; PRAGMA application_id = {APPLICATION_ID};
+             INSERT INTO advertisers VALUES (1, 'Acme', 'active', 1);
+             INSERT INTO affiliates VALUES (1, 'Bridge', 'active', 2);
+             INSERT INTO offers VALUES (1, 'Quote', 'active', 1, 'https://shop.example/', 1, 'cpa', 18000000, 'cpa',
+                 22000000, 'USD', 3600, 'auto', 0, 0, 0, '', NULL, 3);
+             INSERT INTO creatives VALUES (1, 1, 'Default');
+             INSERT INTO campaigns VALUES (1, 1, 1, 'active', 1, NULL, NULL, 4);"
+        ))
+        .expect("filled");
+        drop(old);
+        let network = SqliteLedger::open(&path).expect("upgrades").load_network().expect("loads");
+        let [offer] = &network.offers[..] else { panic!("{network:?}") };
+        assert_eq!((offer.attribution, offer.throw_out_seconds), (Attribution::FirstTouch, None));
+        assert_eq!((&offer.redirect, &offer.schedule, &offer.zone), (&None, &None, &None));
+        let [creative] = &network.creatives[..] else { panic!("{network:?}") };
+        assert_eq!((creative.status, creative.created), (MediaStatus::Active, offer.created));
+        let [campaign] = &network.campaigns[..] else { panic!("{network:?}") };
+        assert_eq!((campaign.expires, &campaign.redirect), (None, &None));
     }
 
     #[test]

@@ -1,23 +1,27 @@
 //! The network in SQLite.
 
 use domain::ids::{AdvertiserId, AffiliateId, CampaignId, CreativeId, OfferId};
-use domain::network::{Advertiser, Affiliate, Campaign, CampaignStatus, Creative, Entities, Offer};
+use domain::network::{Advertiser, Affiliate, Campaign, CampaignStatus, Entities, Offer};
 use domain::network_change::{
     AdvertiserChange, AffiliateChange, CampaignChange, CreateAdvertiser, CreateAffiliate, CreateCampaign,
     CreateOffer, EntityKind, OfferChange, Rejected,
 };
 use domain::pricing::{PriceType, Rate};
+use domain::time::Zone;
 use domain::tokens::UrlTemplate;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, named_params, params};
 
 use super::row::{Row, unsigned};
+use super::traffic::{
+    PRESENT_RULES, cap, creative, landing_page, redirect, redirect_columns, redirect_problem, rule,
+};
 use super::{SqliteLedger, backend};
 use crate::LedgerError;
 use crate::network::{Changed, NetworkBook};
 
 /// A made-up number for an entity that has none yet.
-const NOT_YET: u32 = 0;
+pub(super) const NOT_YET: u32 = 0;
 
 impl NetworkBook for SqliteLedger {
     fn load_network(&self) -> Result<Entities, LedgerError> {
@@ -31,6 +35,13 @@ impl NetworkBook for SqliteLedger {
             affiliates: all(&moment, "SELECT * FROM affiliates ORDER BY affiliate_id", affiliate)?,
             campaigns: all(&moment, "SELECT * FROM campaigns ORDER BY campaign_id", campaign)?,
             creatives: all(&moment, "SELECT * FROM creatives ORDER BY creative_id", creative)?,
+            landing_pages: all(
+                &moment,
+                "SELECT * FROM landing_pages ORDER BY landing_page_id",
+                landing_page,
+            )?,
+            rules: all(&moment, &format!("SELECT * FROM {PRESENT_RULES} ORDER BY rule_id"), rule)?,
+            caps: all(&moment, "SELECT * FROM caps ORDER BY cap_id", cap)?,
         })
     }
 
@@ -105,12 +116,22 @@ impl NetworkBook for SqliteLedger {
                 allow_duplicates: create.allow_duplicates,
                 allow_deep_link: create.allow_deep_link,
                 deep_link_hosts: create.deep_link_hosts,
+                starts: create.starts,
                 expires: create.expires,
+                schedule: create.schedule,
+                zone: create.zone,
+                redirect: create.redirect,
+                thank_you_url: create.thank_you_url,
+                attribution: create.attribution,
+                throw_out_seconds: create.throw_out_seconds,
                 created: now,
             };
+            if let Some(rejected) = redirect_problem(tx, offer.id, offer.redirect.as_ref())? {
+                return Ok(Err(rejected));
+            }
             offer.id = OfferId(insert_offer(tx, &offer)?);
-            let sql = "INSERT INTO creatives (offer_id, name) VALUES (?1, 'Default')";
-            tx.execute(sql, [offer.id.0]).map_err(backend)?;
+            let sql = "INSERT INTO creatives (offer_id, name, created) VALUES (?1, 'Default', ?2)";
+            tx.execute(sql, params![offer.id.0, now.as_microsecond()]).map_err(backend)?;
             offer.creative_id = CreativeId(last_id(tx)?);
             store_offer(tx, &offer)?;
             Ok(Ok(offer))
@@ -123,6 +144,9 @@ impl NetworkBook for SqliteLedger {
                 return Ok(Err(Rejected::NotFound(EntityKind::Offer)));
             };
             change.apply(&mut found);
+            if let Some(rejected) = redirect_problem(tx, id, found.redirect.as_ref())? {
+                return Ok(Err(rejected));
+            }
             store_offer(tx, &found)?;
             Ok(Ok(found))
         })
@@ -146,6 +170,8 @@ impl NetworkBook for SqliteLedger {
                 creative_id: create.creative_id.unwrap_or(offer.creative_id),
                 payout: create.payout,
                 revenue: create.revenue,
+                expires: create.expires,
+                redirect: create.redirect,
                 created: now,
             };
             if let Some(rejected) = campaign_problem(tx, &campaign)? {
@@ -174,7 +200,7 @@ impl NetworkBook for SqliteLedger {
 
 impl SqliteLedger {
     /// Runs a change and raises the network's version, unless the change is rejected.
-    fn change<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Changed<T>) -> Changed<T> {
+    pub(super) fn change<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Changed<T>) -> Changed<T> {
         self.write(|tx| {
             let outcome = work(tx)?;
             if outcome.is_ok() {
@@ -185,7 +211,8 @@ impl SqliteLedger {
     }
 }
 
-/// Whether a campaign's creative is its offer's, and it is the only one of its affiliate there.
+/// Whether a campaign's creative is its offer's, its redirect leads elsewhere, and it is the only one of
+/// its affiliate there.
 fn campaign_problem(tx: &Transaction<'_>, campaign: &Campaign) -> Result<Option<Rejected>, LedgerError> {
     let sql = "SELECT * FROM creatives WHERE creative_id = ?1";
     match one(tx, sql, campaign.creative_id.0, creative)? {
@@ -194,6 +221,9 @@ fn campaign_problem(tx: &Transaction<'_>, campaign: &Campaign) -> Result<Option<
             return Ok(Some(Rejected::CreativeOfOtherOffer));
         }
         Some(_) => {}
+    }
+    if let Some(rejected) = redirect_problem(tx, campaign.offer_id, campaign.redirect.as_ref())? {
+        return Ok(Some(rejected));
     }
     if campaign.status == CampaignStatus::Deleted {
         return Ok(None);
@@ -218,7 +248,7 @@ pub(super) fn raise_version(tx: &Transaction<'_>, name: &str) -> Result<(), Ledg
     tx.execute(sql, [name]).map_err(backend).map(drop)
 }
 
-fn last_id(tx: &Transaction<'_>) -> Result<u32, LedgerError> {
+pub(super) fn last_id(tx: &Transaction<'_>) -> Result<u32, LedgerError> {
     u32::try_from(tx.last_insert_rowid()).map_err(|_| LedgerError::Full)
 }
 
@@ -252,8 +282,12 @@ fn store_offer(tx: &Transaction<'_>, offer: &Offer) -> Result<(), LedgerError> {
         payout_type = :payout_type, payout = :payout, revenue_type = :revenue_type, revenue = :revenue, \
         session_seconds = :session_seconds, approval = :approval, one_per_click = :one_per_click, \
         allow_duplicates = :allow_duplicates, allow_deep_link = :allow_deep_link, \
-        deep_link_hosts = :deep_link_hosts, expires = :expires WHERE offer_id = :offer_id";
+        deep_link_hosts = :deep_link_hosts, starts = :starts, expires = :expires, schedule = :schedule, \
+        zone = :zone, redirect_url = :redirect_url, redirect_offer_id = :redirect_offer_id, \
+        thank_you_url = :thank_you_url, attribution = :attribution, \
+        throw_out_seconds = :throw_out_seconds WHERE offer_id = :offer_id";
     let hosts: Vec<_> = offer.deep_link_hosts.iter().map(ToString::to_string).collect();
+    let (redirect_url, redirect_offer_id) = redirect_columns(offer.redirect.as_ref());
     let values = named_params! {
         ":offer_id": offer.id.0,
         ":name": offer.name,
@@ -270,15 +304,24 @@ fn store_offer(tx: &Transaction<'_>, offer: &Offer) -> Result<(), LedgerError> {
         ":allow_duplicates": offer.allow_duplicates,
         ":allow_deep_link": offer.allow_deep_link,
         ":deep_link_hosts": hosts.join(" "),
+        ":starts": offer.starts.map(Timestamp::as_microsecond),
         ":expires": offer.expires.map(Timestamp::as_microsecond),
+        ":schedule": offer.schedule.as_ref().map(ToString::to_string),
+        ":zone": offer.zone.as_ref().map(Zone::name),
+        ":redirect_url": redirect_url,
+        ":redirect_offer_id": redirect_offer_id,
+        ":thank_you_url": offer.thank_you_url.as_ref().map(UrlTemplate::as_str),
+        ":attribution": offer.attribution.name(),
+        ":throw_out_seconds": offer.throw_out_seconds,
     };
     tx.execute(sql, values).map_err(backend).map(drop)
 }
 
 fn insert_campaign(tx: &Transaction<'_>, campaign: &Campaign) -> Result<u32, LedgerError> {
     let sql = "-- insert_campaign\n\
-        INSERT INTO campaigns (offer_id, affiliate_id, status, creative_id, payout, revenue, created) \
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        INSERT INTO campaigns (offer_id, affiliate_id, status, creative_id, payout, revenue, expires, \
+        redirect_url, redirect_offer_id, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+    let (redirect_url, redirect_offer_id) = redirect_columns(campaign.redirect.as_ref());
     let values = params![
         campaign.offer_id.0,
         campaign.affiliate_id.0,
@@ -286,6 +329,9 @@ fn insert_campaign(tx: &Transaction<'_>, campaign: &Campaign) -> Result<u32, Led
         campaign.creative_id.0,
         campaign.payout.map(domain::money::Amount::micros),
         campaign.revenue.map(domain::money::Amount::micros),
+        campaign.expires.map(Timestamp::as_microsecond),
+        redirect_url,
+        redirect_offer_id,
         campaign.created.as_microsecond(),
     ];
     tx.execute(sql, values).map_err(backend)?;
@@ -295,18 +341,23 @@ fn insert_campaign(tx: &Transaction<'_>, campaign: &Campaign) -> Result<u32, Led
 /// Writes everything about a campaign that can change.
 fn store_campaign(tx: &Transaction<'_>, campaign: &Campaign) -> Result<(), LedgerError> {
     let sql = "-- store_campaign\n\
-        UPDATE campaigns SET status = ?2, creative_id = ?3, payout = ?4, revenue = ?5 WHERE campaign_id = ?1";
+        UPDATE campaigns SET status = ?2, creative_id = ?3, payout = ?4, revenue = ?5, expires = ?6, \
+        redirect_url = ?7, redirect_offer_id = ?8 WHERE campaign_id = ?1";
+    let (redirect_url, redirect_offer_id) = redirect_columns(campaign.redirect.as_ref());
     let values = params![
         campaign.id.0,
         campaign.status.name(),
         campaign.creative_id.0,
         campaign.payout.map(domain::money::Amount::micros),
         campaign.revenue.map(domain::money::Amount::micros),
+        campaign.expires.map(Timestamp::as_microsecond),
+        redirect_url,
+        redirect_offer_id,
     ];
     tx.execute(sql, values).map_err(backend).map(drop)
 }
 
-type Read<T> = fn(&rusqlite::Row<'_>) -> Result<T, LedgerError>;
+pub(super) type Read<T> = fn(&rusqlite::Row<'_>) -> Result<T, LedgerError>;
 
 fn all<T>(connection: &Connection, sql: &str, read: Read<T>) -> Result<Vec<T>, LedgerError> {
     let mut statement = connection.prepare(sql).map_err(backend)?;
@@ -318,7 +369,12 @@ fn all<T>(connection: &Connection, sql: &str, read: Read<T>) -> Result<Vec<T>, L
     Ok(found)
 }
 
-fn one<T>(tx: &Transaction<'_>, sql: &str, id: u32, read: Read<T>) -> Result<Option<T>, LedgerError> {
+pub(super) fn one<T>(
+    tx: &Transaction<'_>,
+    sql: &str,
+    id: u32,
+    read: Read<T>,
+) -> Result<Option<T>, LedgerError> {
     let mut statement = tx.prepare_cached(sql).map_err(backend)?;
     let mut rows = statement.query([id]).map_err(backend)?;
     rows.next().map_err(backend)?.map(read).transpose()
@@ -344,7 +400,7 @@ fn affiliate(row: &rusqlite::Row<'_>) -> Result<Affiliate, LedgerError> {
     })
 }
 
-fn offer(row: &rusqlite::Row<'_>) -> Result<Offer, LedgerError> {
+pub(super) fn offer(row: &rusqlite::Row<'_>) -> Result<Offer, LedgerError> {
     let row = Row::new("offers", row);
     let rate = |type_column, number_column| {
         Ok::<_, LedgerError>(Rate {
@@ -370,12 +426,19 @@ fn offer(row: &rusqlite::Row<'_>) -> Result<Offer, LedgerError> {
         deep_link_hosts: row.parse("deep_link_hosts", |text| {
             text.split_whitespace().map(|host| host.parse().ok()).collect()
         })?,
+        starts: row.optional_time("starts")?,
         expires: row.optional_time("expires")?,
+        schedule: row.parse_optional("schedule", |text| text.parse().ok())?,
+        zone: row.parse_optional("zone", |text| text.parse().ok())?,
+        redirect: redirect(&row)?,
+        thank_you_url: row.parse_optional("thank_you_url", |text| UrlTemplate::parse(text).ok())?,
+        attribution: row.parse("attribution", |text| text.parse().ok())?,
+        throw_out_seconds: row.get("throw_out_seconds")?,
         created: row.time("created")?,
     })
 }
 
-fn campaign(row: &rusqlite::Row<'_>) -> Result<Campaign, LedgerError> {
+pub(super) fn campaign(row: &rusqlite::Row<'_>) -> Result<Campaign, LedgerError> {
     let row = Row::new("campaigns", row);
     Ok(Campaign {
         id: CampaignId(row.get("campaign_id")?),
@@ -385,15 +448,8 @@ fn campaign(row: &rusqlite::Row<'_>) -> Result<Campaign, LedgerError> {
         creative_id: CreativeId(row.get("creative_id")?),
         payout: row.optional_amount("payout")?,
         revenue: row.optional_amount("revenue")?,
+        expires: row.optional_time("expires")?,
+        redirect: redirect(&row)?,
         created: row.time("created")?,
-    })
-}
-
-fn creative(row: &rusqlite::Row<'_>) -> Result<Creative, LedgerError> {
-    let row = Row::new("creatives", row);
-    Ok(Creative {
-        id: CreativeId(row.get("creative_id")?),
-        offer_id: OfferId(row.get("offer_id")?),
-        name: row.get("name")?,
     })
 }

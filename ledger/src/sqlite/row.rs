@@ -45,6 +45,16 @@ impl<'r, 's> Row<'r, 's> {
         parse(&text).ok_or_else(|| self.corrupt(column))
     }
 
+    /// A text read by `parse`, where there is one.
+    pub(super) fn parse_optional<T>(
+        &self,
+        column: &'static str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, LedgerError> {
+        let text: Option<String> = self.get(column)?;
+        text.map(|text| parse(&text).ok_or_else(|| self.corrupt(column))).transpose()
+    }
+
     pub(super) fn time(&self, column: &'static str) -> Result<Timestamp, LedgerError> {
         Timestamp::from_microsecond(self.get(column)?).map_err(|_| self.corrupt(column))
     }

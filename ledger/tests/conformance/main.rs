@@ -6,6 +6,7 @@ mod keys;
 mod network;
 mod sample;
 mod segments;
+mod traffic;
 
 /// Runs every promise on the databases there are.
 macro_rules! promises {
@@ -31,6 +32,18 @@ promises! {
     network::what_does_not_exist_is_named,
     network::an_affiliate_runs_an_offer_in_one_campaign,
     network::a_campaign_takes_only_its_offers_creatives,
+    network::what_steers_an_offers_and_a_campaigns_clicks_is_kept,
+    network::an_offer_redirects_to_another_one_that_exists,
+    traffic::a_creative_is_kept_and_the_default_one_stays_active,
+    traffic::a_landing_page_is_kept_and_an_offer_has_at_most_a_hundred,
+    traffic::every_version_of_a_rule_is_kept,
+    traffic::a_rule_always_asks_for_something,
+    traffic::a_rule_comes_after_all_others_unless_told_otherwise,
+    traffic::an_offer_has_at_most_fifty_rules,
+    traffic::rules_and_caps_belong_to_an_offer_and_its_campaigns,
+    traffic::a_cap_is_kept_and_does_at_its_limit_what_suits_what_it_counts,
+    traffic::an_offer_has_at_most_a_thousand_caps,
+    traffic::what_decides_clicks_raises_the_networks_version,
     keys::a_key_is_found_by_its_hash_even_by_another_process,
     keys::a_name_is_used_once,
     keys::a_revoked_key_stays_revoked,

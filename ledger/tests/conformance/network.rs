@@ -1,23 +1,16 @@
 //! The network's promises.
 
 use domain::ids::{AdvertiserId, AffiliateId, CampaignId, CreativeId, OfferId};
-use domain::network::{CampaignStatus, Entities, OfferStatus};
+use domain::network::{Attribution, CampaignStatus, Entities, OfferStatus, Redirect};
 use domain::network_change::{
-    AdvertiserChange, AffiliateChange, CampaignChange, CreateCampaign, EntityKind, OfferChange, Rejected,
+    AdvertiserChange, AffiliateChange, CampaignChange, CreateCampaign, CreateOffer, EntityKind, OfferChange,
+    Rejected,
 };
+use domain::tokens::UrlTemplate;
 
-use crate::sample::{Open, amount, at, create_advertiser, create_affiliate, create_offer};
-
-fn create_campaign(offer_id: OfferId, affiliate_id: AffiliateId) -> CreateCampaign {
-    CreateCampaign {
-        offer_id,
-        affiliate_id,
-        status: CampaignStatus::Active,
-        creative_id: None,
-        payout: Some(amount("12.5")),
-        revenue: None,
-    }
-}
+use crate::sample::{
+    Open, amount, at, create_advertiser, create_affiliate, create_campaign, create_offer, with_campaign,
+};
 
 pub fn a_new_ledger_is_empty(open: Open<'_>) {
     let entities = open().load_network().expect("loads");
@@ -39,6 +32,7 @@ pub fn what_is_created_is_loaded_again(open: Open<'_>) {
     assert_eq!(loaded.affiliates, [affiliate]);
     assert_eq!(loaded.creatives[0].id, offer.creative_id);
     assert_eq!(loaded.creatives[0].offer_id, offer.id);
+    assert_eq!(loaded.creatives[0].created, offer.created);
     assert_eq!(loaded.offers, [offer]);
     assert_eq!(loaded.campaigns, [campaign]);
 }
@@ -123,4 +117,69 @@ pub fn a_campaign_takes_only_its_offers_creatives(open: Open<'_>) {
     assert_eq!(create(other.creative_id), Some(Rejected::CreativeOfOtherOffer));
     assert_eq!(create(CreativeId(99)), Some(Rejected::NotFound(EntityKind::Creative)));
     assert_eq!(create(offer.creative_id), None);
+}
+
+pub fn what_steers_an_offers_and_a_campaigns_clicks_is_kept(open: Open<'_>) {
+    let ledger = open();
+    let (offer, campaign) = with_campaign(&*ledger);
+    let other =
+        ledger.create_offer(create_offer(offer.advertiser_id), at(0)).expect("made").expect("accepted");
+    let page = || UrlTemplate::parse("https://elsewhere.example/{s1}").expect("a url");
+    let change = OfferChange {
+        starts: Some(Some(at(1))),
+        expires: Some(Some(at(9))),
+        schedule: Some(Some("mon-fri 09:00-18:00; sat".parse().expect("a schedule"))),
+        zone: Some(Some("America/New_York".parse().expect("a zone"))),
+        redirect: Some(Some(Redirect::Offer(other.id))),
+        thank_you_url: Some(Some(page())),
+        attribution: Some(Attribution::LastTouch),
+        throw_out_seconds: Some(Some(0)),
+        ..OfferChange::default()
+    };
+    let mut expected = offer.clone();
+    change.clone().apply(&mut expected);
+    assert_ne!(expected, offer);
+    assert_eq!(ledger.update_offer(offer.id, change).expect("made").expect("accepted"), expected);
+    let change = CampaignChange {
+        expires: Some(Some(at(5))),
+        redirect: Some(Some(Redirect::Url(page()))),
+        ..CampaignChange::default()
+    };
+    let mut moved = campaign;
+    change.clone().apply(&mut moved);
+    ledger.update_campaign(moved.id, change).expect("made").expect("accepted");
+    let loaded = open().load_network().expect("loads");
+    assert_eq!((&loaded.offers[0], &loaded.campaigns[0]), (&expected, &moved));
+    let nothing = OfferChange {
+        starts: Some(None),
+        expires: Some(None),
+        schedule: Some(None),
+        zone: Some(None),
+        redirect: Some(None),
+        thank_you_url: Some(None),
+        attribution: Some(Attribution::FirstTouch),
+        throw_out_seconds: Some(None),
+        ..OfferChange::default()
+    };
+    assert_eq!(ledger.update_offer(offer.id, nothing).expect("made").expect("accepted"), offer);
+}
+
+pub fn an_offer_redirects_to_another_one_that_exists(open: Open<'_>) {
+    let ledger = open();
+    let (offer, campaign) = with_campaign(&*ledger);
+    let to = |id| Some(Some(Redirect::Offer(id)));
+    let update = |id, redirect| {
+        let change = OfferChange { redirect, ..OfferChange::default() };
+        ledger.update_offer(id, change).expect("asked").err()
+    };
+    assert_eq!(update(offer.id, to(offer.id)), Some(Rejected::RedirectsToItself));
+    assert_eq!(update(offer.id, to(OfferId(99))), Some(Rejected::RedirectNotFound));
+    let change = CampaignChange { redirect: to(offer.id), ..CampaignChange::default() };
+    let own = ledger.update_campaign(campaign.id, change).expect("asked");
+    assert_eq!(own.err(), Some(Rejected::RedirectsToItself));
+    let create =
+        CreateOffer { redirect: Some(Redirect::Offer(offer.id)), ..create_offer(offer.advertiser_id) };
+    let other = ledger.create_offer(create, at(0)).expect("asked").expect("accepted");
+    // Longer loops are for routing to notice.
+    assert_eq!(update(offer.id, to(other.id)), None);
 }

@@ -8,8 +8,11 @@ use domain::ids::{
     AdvertiserId, AffiliateId, CampaignId, ClickIdMint, CreativeId, KeyId, NodeNumber, OfferId,
 };
 use domain::money::{Amount, Currency};
-use domain::network::{Affiliate, Approval, DEFAULT_EVENT, Offer, OfferStatus, PartyStatus};
-use domain::network_change::{CreateAdvertiser, CreateAffiliate, CreateOffer};
+use domain::network::{
+    Affiliate, Approval, Attribution, Campaign, CampaignStatus, DEFAULT_EVENT, Offer, OfferStatus,
+    PartyStatus,
+};
+use domain::network_change::{CreateAdvertiser, CreateAffiliate, CreateCampaign, CreateOffer};
 use domain::pricing::{PriceType, Rate};
 use domain::tokens::UrlTemplate;
 use jiff::Timestamp;
@@ -54,7 +57,37 @@ pub fn create_offer(advertiser_id: AdvertiserId) -> CreateOffer {
         allow_duplicates: false,
         allow_deep_link: true,
         deep_link_hosts: ["shop.example", "*.example.org"].map(|text| text.parse().expect("a host")).to_vec(),
+        starts: None,
         expires: None,
+        schedule: None,
+        zone: None,
+        redirect: None,
+        thank_you_url: None,
+        attribution: Attribution::FirstTouch,
+        throw_out_seconds: None,
+    }
+}
+
+/// A ledger with one offer and one affiliate running it in one campaign.
+pub fn with_campaign(ledger: &dyn Ledger) -> (Offer, Campaign) {
+    let advertiser = ledger.create_advertiser(create_advertiser(), at(0)).expect("made").expect("accepted");
+    let affiliate = ledger.create_affiliate(create_affiliate(), at(0)).expect("made").expect("accepted");
+    let offer = ledger.create_offer(create_offer(advertiser.id), at(0)).expect("made").expect("accepted");
+    let create = create_campaign(offer.id, affiliate.id);
+    let campaign = ledger.create_campaign(create, at(0)).expect("made").expect("accepted");
+    (offer, campaign)
+}
+
+pub fn create_campaign(offer_id: OfferId, affiliate_id: AffiliateId) -> CreateCampaign {
+    CreateCampaign {
+        offer_id,
+        affiliate_id,
+        status: CampaignStatus::Active,
+        creative_id: None,
+        payout: Some(amount("12.5")),
+        revenue: None,
+        expires: None,
+        redirect: None,
     }
 }
 
@@ -93,7 +126,14 @@ pub fn submission(number: u32, unique_id: &str) -> Submission {
         allow_duplicates: false,
         allow_deep_link: false,
         deep_link_hosts: Vec::new(),
+        starts: None,
         expires: None,
+        schedule: None,
+        zone: None,
+        redirect: None,
+        thank_you_url: None,
+        attribution: Attribution::FirstTouch,
+        throw_out_seconds: None,
         created: at(0),
     };
     let affiliate = Affiliate {
