@@ -47,7 +47,7 @@ impl Block {
 
     fn push(&mut self, record: &Record<'_>, bytes: &[u8]) {
         let start = u32::try_from(self.arena.len()).expect("a block is frozen long before");
-        let (offer_id, affiliate_id) = (record.offer_id, record.affiliate_id);
+        let (offer_id, affiliate_id) = (record.first.offer_id, record.first.affiliate_id);
         self.rows.push(Row { id: record.id(), offer_id, affiliate_id, start });
         self.arena.extend_from_slice(bytes);
     }

@@ -1,16 +1,17 @@
 //! A click as the journal holds it: one byte of format version, then the fields in `postcard`.
-//! Written once per click on the hot path, read at start, at look-up and at sealing.
+//! Written once per click on the hot path, read at start, at look-up and at sealing. A later version
+//! appends its fields to those of the one before.
 
 use std::net::IpAddr;
 
-use domain::click::{Click, Country, Disposition};
-use domain::ids::{AdvertiserId, AffiliateId, CampaignId, ClickId, CreativeId, OfferId};
+use domain::click::{Click, Country, Device, Disposition};
+use domain::ids::{AdvertiserId, AffiliateId, CampaignId, ClickId, CreativeId, LandingPageId, OfferId};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// The version written. A reader refuses the ones it does not know; old ones stay readable as
 /// long as a journal may hold them.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Why bytes are not the record of a click.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -37,6 +38,15 @@ pub fn decode(bytes: &[u8]) -> Result<Click, RecordError> {
 /// The fields, borrowed. Their order is the format.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Record<'a> {
+    #[serde(borrow)]
+    pub first: First<'a>,
+    #[serde(borrow)]
+    pub second: Second<'a>,
+}
+
+/// What version 1 has.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct First<'a> {
     id: [u8; 16],
     pub offer_id: u32,
     pub advertiser_id: u32,
@@ -54,6 +64,21 @@ pub(crate) struct Record<'a> {
     pub redirect_url: &'a str,
 }
 
+/// What version 2 adds.
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct Second<'a> {
+    pub landing_page_id: Option<u32>,
+    pub redirect_offer_id: Option<u32>,
+    pub rules: &'a str,
+    visitor_id: Option<[u8; 16]>,
+    pub region: &'a str,
+    pub asn: Option<u32>,
+    device: u8,
+    pub os: &'a str,
+    pub browser: &'a str,
+    pub language: &'a str,
+}
+
 /// An address as its bytes.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 enum Address {
@@ -65,62 +90,86 @@ impl<'a> Record<'a> {
     /// Reads a record whole; what it returns converts to a click without fail.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, RecordError> {
         let (&version, fields) = bytes.split_first().ok_or(RecordError::Malformed)?;
-        if version != VERSION {
-            return Err(RecordError::UnknownVersion(version));
-        }
-        match postcard::take_from_bytes::<Self>(fields) {
+        let fields = match version {
+            1 => postcard::take_from_bytes(fields)
+                .map(|(first, rest)| (Self { first, second: Second::default() }, rest)),
+            VERSION => postcard::take_from_bytes(fields),
+            unknown => return Err(RecordError::UnknownVersion(unknown)),
+        };
+        match fields {
             Ok((record, [])) if record.codes_are_known() => Ok(record),
             _ => Err(RecordError::Malformed),
         }
     }
 
     fn codes_are_known(&self) -> bool {
-        Disposition::from_code(self.disposition).is_some() && country(self.country).is_some()
+        Disposition::from_code(self.first.disposition).is_some()
+            && country(self.first.country).is_some()
+            && Device::from_code(self.second.device).is_some()
     }
 
     pub fn id(&self) -> ClickId {
-        ClickId::from_bytes(self.id)
+        ClickId::from_bytes(self.first.id)
     }
 
     pub fn disposition(&self) -> Disposition {
-        Disposition::from_code(self.disposition).expect("checked by `parse`")
+        Disposition::from_code(self.first.disposition).expect("checked by `parse`")
     }
 
     pub fn country(&self) -> Country {
-        country(self.country).expect("checked by `parse`")
+        country(self.first.country).expect("checked by `parse`")
+    }
+
+    pub fn device(&self) -> Device {
+        Device::from_code(self.second.device).expect("checked by `parse`")
+    }
+
+    pub fn visitor_id(&self) -> Option<ClickId> {
+        self.second.visitor_id.map(ClickId::from_bytes)
     }
 
     pub fn ip_address(&self) -> Option<IpAddr> {
-        self.ip_address.map(|address| match address {
+        self.first.ip_address.map(|address| match address {
             Address::V4(bytes) => bytes.into(),
             Address::V6(bytes) => bytes.into(),
         })
     }
 
     pub fn to_click(&self) -> Click {
+        let Self { first, second } = self;
         Click {
-            offer_id: OfferId(self.offer_id),
-            advertiser_id: AdvertiserId(self.advertiser_id),
-            affiliate_id: AffiliateId(self.affiliate_id),
-            campaign_id: self.campaign_id.map(CampaignId),
-            creative_id: CreativeId(self.creative_id),
+            id: self.id(),
+            offer_id: OfferId(first.offer_id),
+            advertiser_id: AdvertiserId(first.advertiser_id),
+            affiliate_id: AffiliateId(first.affiliate_id),
+            campaign_id: first.campaign_id.map(CampaignId),
+            creative_id: CreativeId(first.creative_id),
+            landing_page_id: second.landing_page_id.map(LandingPageId),
+            redirect_offer_id: second.redirect_offer_id.map(OfferId),
             disposition: self.disposition(),
+            rules: second.rules.to_owned(),
+            visitor_id: self.visitor_id(),
             country: self.country(),
+            region: second.region.to_owned(),
+            asn: second.asn,
+            device: self.device(),
+            os: second.os.to_owned(),
+            browser: second.browser.to_owned(),
+            language: second.language.to_owned(),
             ip_address: self.ip_address(),
-            sub_ids: self.sub_ids.map(str::to_owned),
-            user_agent: self.user_agent.to_owned(),
-            referrer: self.referrer.to_owned(),
-            udid: self.udid.to_owned(),
-            extra_query: self.extra_query.to_owned(),
-            redirect_url: self.redirect_url.to_owned(),
-            ..Click::blank(self.id())
+            sub_ids: first.sub_ids.map(str::to_owned),
+            user_agent: first.user_agent.to_owned(),
+            referrer: first.referrer.to_owned(),
+            udid: first.udid.to_owned(),
+            extra_query: first.extra_query.to_owned(),
+            redirect_url: first.redirect_url.to_owned(),
         }
     }
 }
 
 impl<'a> From<&'a Click> for Record<'a> {
     fn from(click: &'a Click) -> Self {
-        Self {
+        let first = First {
             id: click.id.to_bytes(),
             offer_id: click.offer_id.0,
             advertiser_id: click.advertiser_id.0,
@@ -139,7 +188,20 @@ impl<'a> From<&'a Click> for Record<'a> {
             udid: &click.udid,
             extra_query: &click.extra_query,
             redirect_url: &click.redirect_url,
-        }
+        };
+        let second = Second {
+            landing_page_id: click.landing_page_id.map(|id| id.0),
+            redirect_offer_id: click.redirect_offer_id.map(|id| id.0),
+            rules: &click.rules,
+            visitor_id: click.visitor_id.map(ClickId::to_bytes),
+            region: &click.region,
+            asn: click.asn,
+            device: click.device.code(),
+            os: &click.os,
+            browser: &click.browser,
+            language: &click.language,
+        };
+        Self { first, second }
     }
 }
 
@@ -158,29 +220,52 @@ mod tests {
 
     fn any_click() -> impl Strategy<Value = Click> {
         let text = || prop_oneof![Just(String::new()), any::<String>()];
-        let numbers = (any::<[u32; 4]>(), any::<Option<u32>>(), 0usize..11, "[A-Z]{2}|");
-        (any::<u128>(), numbers, any::<Option<IpAddr>>(), prop::array::uniform10(text())).prop_map(
-            |(id, ([offer, advertiser, affiliate, creative], campaign, disposition, country), ip, texts)| {
-                let [s1, s2, s3, s4, s5, user_agent, referrer, udid, extra_query, redirect_url] = texts;
+        let numbers = (any::<[u32; 4]>(), any::<[Option<u32>; 4]>(), any::<Option<u128>>());
+        let codes = (0..Disposition::ALL.len(), 0..Device::ALL.len(), "[A-Z]{2}|");
+        let texts = prop::array::uniform15(text());
+        (any::<u128>(), numbers, codes, any::<Option<IpAddr>>(), texts).prop_map(
+            |(id, (ids, optional, visitor), (disposition, device, country), ip_address, texts)| {
+                let [s1, s2, s3, s4, s5, user_agent, referrer, udid, extra_query, redirect_url, rest @ ..] =
+                    texts;
+                let [rules, region, os, browser, language] = rest;
+                let click_id = |number: u128| ClickId::from_bytes(number.to_be_bytes());
                 Click {
-                    offer_id: OfferId(offer),
-                    advertiser_id: AdvertiserId(advertiser),
-                    affiliate_id: AffiliateId(affiliate),
-                    campaign_id: campaign.map(CampaignId),
-                    creative_id: CreativeId(creative),
+                    id: click_id(id),
+                    offer_id: OfferId(ids[0]),
+                    advertiser_id: AdvertiserId(ids[1]),
+                    affiliate_id: AffiliateId(ids[2]),
+                    campaign_id: optional[0].map(CampaignId),
+                    creative_id: CreativeId(ids[3]),
+                    landing_page_id: optional[1].map(LandingPageId),
+                    redirect_offer_id: optional[2].map(OfferId),
                     disposition: Disposition::ALL[disposition],
+                    rules,
+                    visitor_id: visitor.map(click_id),
                     country: Country::new(&country).unwrap_or_default(),
-                    ip_address: ip,
+                    region,
+                    asn: optional[3],
+                    device: Device::ALL[device],
+                    os,
+                    browser,
+                    language,
+                    ip_address,
                     sub_ids: [s1, s2, s3, s4, s5],
                     user_agent,
                     referrer,
                     udid,
                     extra_query,
                     redirect_url,
-                    ..Click::blank(ClickId::from_bytes(id.to_be_bytes()))
                 }
             },
         )
+    }
+
+    /// The click with what version 1 does not know left out, and its record.
+    fn of_version_1(click: &Click) -> (Click, Vec<u8>) {
+        let mut bytes = vec![1];
+        postcard::to_io(&Record::from(click).first, &mut bytes).expect("a vector takes every byte");
+        let Record { first, .. } = Record::from(click);
+        (Record { first, second: Second::default() }.to_click(), bytes)
     }
 
     fn encoded(click: &Click) -> Vec<u8> {
@@ -193,6 +278,14 @@ mod tests {
         #[test]
         fn a_record_round_trips(click in any_click()) {
             prop_assert_eq!(decode(&encoded(&click)), Ok(click));
+        }
+
+        #[test]
+        fn a_record_of_version_1_is_a_click_without_what_came_later(click in any_click()) {
+            let (expected, mut bytes) = of_version_1(&click);
+            prop_assert_eq!(decode(&bytes), Ok(expected));
+            bytes.push(0);
+            prop_assert_eq!(decode(&bytes), Err(RecordError::Malformed));
         }
 
         #[test]
@@ -221,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_record_of_another_version_is_refused() {
-        assert_eq!(decode(&[2, 0, 0]), Err(RecordError::UnknownVersion(2)));
+        assert_eq!(decode(&[3, 0, 0]), Err(RecordError::UnknownVersion(3)));
         assert_eq!(decode(&[]), Err(RecordError::Malformed));
     }
 }

@@ -23,7 +23,7 @@ impl Archive {
         let records: Vec<Record<'_>> = closed.blocks.iter().flat_map(|block| block.records()).collect();
         let mut counts = Counts::default();
         for record in &records {
-            counts.add(record.id(), record.offer_id, record.affiliate_id);
+            counts.add(record.id(), record.first.offer_id, record.first.affiliate_id);
         }
         let (Some(first_click), Some(last_click)) = (counts.first_click, counts.last_click) else {
             return Ok(None);

@@ -15,8 +15,9 @@ pub(crate) use read::SegmentReader;
 pub(crate) use verify::{Counts, verify};
 pub(crate) use write::write;
 
-/// The version of the file format. It changes when a reader of the old one would be misled.
-pub(crate) const FORMAT: u32 = 1;
+/// The version of the file format that is written; all earlier ones are read. It changes when a
+/// reader of the old one would be misled.
+pub(crate) const FORMAT: u32 = 2;
 
 /// Rows per page. One look-up decodes a page per column: smaller pages make it quicker and the
 /// page index, kept in memory for cached segments, larger.
@@ -33,4 +34,51 @@ fn key_values(segment: &Segment) -> Vec<KeyValue> {
     ]
     .map(|(key, value)| KeyValue::new(key.to_owned(), value.to_string()))
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::click::Click;
+    use domain::ids::{ClickId, NodeNumber, OfferId};
+
+    use super::*;
+    use crate::record::Record;
+
+    #[test]
+    fn a_segment_of_format_1_is_read_without_what_came_later() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (path, sums_path) = (folder.path().join("it.parquet"), folder.path().join("it.crc"));
+        let click = |number: u128| Click {
+            offer_id: OfferId(3),
+            sub_ids: std::array::from_fn(|index| format!("{index} of {number}")),
+            ..Click::blank(ClickId::from_bytes(number.to_be_bytes()))
+        };
+        let clicks: Vec<Click> = (1..=600).map(click).collect();
+        let later = |click: &Click| Click { asn: Some(7), os: "iOS".to_owned(), ..click.clone() };
+        let written: Vec<Click> = clicks.iter().map(later).collect();
+        let segment = Segment {
+            node: NodeNumber::new(1).expect("in range"),
+            journal_file: 1,
+            first_seq: 1,
+            last_seq: 600,
+            format: 1,
+            rows: 600,
+            file_bytes: 0,
+            first_click: clicks[0].id,
+            last_click: clicks[599].id,
+            rows_by_offer: Vec::new(),
+            rows_by_affiliate: Vec::new(),
+        };
+        let records: Vec<Record<'_>> = written.iter().map(Record::from).collect();
+        let (_, sums) = write(&path, &segment, &records).expect("writable");
+        std::fs::write(&sums_path, sums).expect("writable");
+
+        let reader = SegmentReader::open(&path, &sums_path, &segment).expect("known");
+        assert_eq!(reader.clicks(std::slice::from_ref(&(0..600))).expect("readable"), clicks);
+        assert_eq!(reader.find(clicks[7].id).expect("readable").as_ref(), Some(&clicks[7]));
+        for format in [0, 2, 3] {
+            let other = Segment { format, ..segment.clone() };
+            assert!(SegmentReader::open(&path, &sums_path, &other).is_err(), "{format}");
+        }
+    }
 }

@@ -1,10 +1,11 @@
 //! The columns of a segment, one line each: how a value is taken from a record, how it is put back
-//! into a click, and how it is stored.
+//! into a click, and how it is stored. A later format appends columns, so a column stands in the
+//! same place in every format that has it.
 
 use std::sync::Arc;
 
 use domain::click::{Click, Country};
-use domain::ids::{AdvertiserId, AffiliateId, CampaignId, CreativeId, OfferId};
+use domain::ids::{AdvertiserId, AffiliateId, CampaignId, ClickId, CreativeId, LandingPageId, OfferId};
 use parquet::basic::{Compression, Encoding, LogicalType, Repetition, TimeUnit, Type as Physical, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
@@ -30,6 +31,8 @@ pub(super) const AFFILIATE_ID: usize = 4;
 pub(super) struct Column {
     pub name: &'static str,
     pub values: Values,
+    /// The first format that has it.
+    since: u32,
     optional: bool,
     storage: Storage,
 }
@@ -43,10 +46,13 @@ enum Storage {
     Differences,
     /// As numbers into a dictionary: for the few names there are.
     Names,
-    /// With zstd: texts that repeat nearby, or hardly.
-    Compressed,
-    /// With zstd and a dictionary: texts that repeat all over a file, as far as the dictionary goes.
-    CompressedDictionary,
+    /// With LZ4: texts that repeat nearby, or are mostly empty. Reading one costs little.
+    Light,
+    /// With LZ4 and a dictionary: texts that repeat all over a file, as far as the dictionary goes.
+    LightDictionary,
+    /// With zstd: long or random texts that most clicks have. A look-up pays some 35 µs for each such
+    /// column, most of it for the decoder's tables, so there are few.
+    Dense,
 }
 
 /// What a column holds: how to get it from a record, how to set it in a click.
@@ -54,6 +60,11 @@ pub(super) enum Values {
     Id,
     /// Part of the id; for other tools.
     Date,
+    /// The id of another click.
+    OtherId {
+        get: fn(&Record<'_>) -> Option<ClickId>,
+        set: fn(&mut Click, ClickId),
+    },
     Number {
         get: fn(&Record<'_>) -> Option<u32>,
         set: fn(&mut Click, u32),
@@ -70,42 +81,80 @@ pub(super) enum Values {
     },
 }
 
-/// All columns, in the order of the file.
-pub(super) const COLUMNS: [Column; 20] = [
+/// The columns of a format, in the order of the file.
+pub(super) fn columns(format: u32) -> &'static [Column] {
+    &COLUMNS[..COLUMNS.partition_point(|column| column.since <= format)]
+}
+
+/// All columns there ever were.
+static COLUMNS: [Column; 30] = [
     column("click_id", Values::Id, Storage::Copied),
     column("click_date", Values::Date, Storage::Differences),
-    number("offer_id", |it| Some(it.offer_id), |it, id| it.offer_id = OfferId(id)),
-    number("advertiser_id", |it| Some(it.advertiser_id), |it, id| it.advertiser_id = AdvertiserId(id)),
-    number("affiliate_id", |it| Some(it.affiliate_id), |it, id| it.affiliate_id = AffiliateId(id)),
-    optional(number("campaign_id", |it| it.campaign_id, |it, id| it.campaign_id = Some(CampaignId(id)))),
-    number("creative_id", |it| Some(it.creative_id), |it, id| it.creative_id = CreativeId(id)),
-    stored(Storage::Names, named("disposition", |it| Some(it.disposition().to_string()), set_disposition)),
-    stored(Storage::Names, named("country", |it| Some(it.country().to_string()), set_country)),
-    optional(named("ip_address", |it| it.ip_address().map(|ip| ip.to_string()), set_ip_address)),
+    copied(number("offer_id", |it| Some(it.first.offer_id), |it, id| it.offer_id = OfferId(id))),
+    number("advertiser_id", |it| Some(it.first.advertiser_id), |it, id| it.advertiser_id = AdvertiserId(id)),
+    copied(number(
+        "affiliate_id",
+        |it| Some(it.first.affiliate_id),
+        |it, id| it.affiliate_id = AffiliateId(id),
+    )),
+    optional(number(
+        "campaign_id",
+        |it| it.first.campaign_id,
+        |it, id| it.campaign_id = Some(CampaignId(id)),
+    )),
+    number("creative_id", |it| Some(it.first.creative_id), |it, id| it.creative_id = CreativeId(id)),
+    names(named("disposition", |it| Some(it.disposition().to_string()), set_disposition)),
+    names(named("country", |it| Some(it.country().to_string()), set_country)),
+    dense(optional(named("ip_address", |it| it.ip_address().map(|ip| ip.to_string()), set_ip_address))),
     stored(
-        Storage::CompressedDictionary,
-        text("sub_id_1", |it| it.sub_ids[0], |it, text| it.sub_ids[0] = text),
+        Storage::LightDictionary,
+        text("sub_id_1", |it| it.first.sub_ids[0], |it, text| it.sub_ids[0] = text),
     ),
-    text("sub_id_2", |it| it.sub_ids[1], |it, text| it.sub_ids[1] = text),
-    text("sub_id_3", |it| it.sub_ids[2], |it, text| it.sub_ids[2] = text),
-    text("sub_id_4", |it| it.sub_ids[3], |it, text| it.sub_ids[3] = text),
-    text("sub_id_5", |it| it.sub_ids[4], |it, text| it.sub_ids[4] = text),
-    text("user_agent", |it| it.user_agent, |it, text| it.user_agent = text),
-    text("referrer", |it| it.referrer, |it, text| it.referrer = text),
-    text("udid", |it| it.udid, |it, text| it.udid = text),
-    text("extra_query", |it| it.extra_query, |it, text| it.extra_query = text),
+    // Where affiliates put an id of their own for each click.
+    dense(text("sub_id_2", |it| it.first.sub_ids[1], |it, text| it.sub_ids[1] = text)),
+    text("sub_id_3", |it| it.first.sub_ids[2], |it, text| it.sub_ids[2] = text),
+    text("sub_id_4", |it| it.first.sub_ids[3], |it, text| it.sub_ids[3] = text),
+    text("sub_id_5", |it| it.first.sub_ids[4], |it, text| it.sub_ids[4] = text),
+    dense(text("user_agent", |it| it.first.user_agent, |it, text| it.user_agent = text)),
+    text("referrer", |it| it.first.referrer, |it, text| it.referrer = text),
+    text("udid", |it| it.first.udid, |it, text| it.udid = text),
+    text("extra_query", |it| it.first.extra_query, |it, text| it.extra_query = text),
     stored(
-        Storage::CompressedDictionary,
-        text("redirect_url", |it| it.redirect_url, |it, text| it.redirect_url = text),
+        Storage::LightDictionary,
+        text("redirect_url", |it| it.first.redirect_url, |it, text| it.redirect_url = text),
     ),
+    second(optional(number(
+        "landing_page_id",
+        |it| it.second.landing_page_id,
+        |it, id| it.landing_page_id = Some(LandingPageId(id)),
+    ))),
+    second(optional(number(
+        "redirect_offer_id",
+        |it| it.second.redirect_offer_id,
+        |it, id| it.redirect_offer_id = Some(OfferId(id)),
+    ))),
+    second(stored(
+        Storage::LightDictionary,
+        text("rules_tried", |it| it.second.rules, |it, text| it.rules = text),
+    )),
+    second(optional(column("visitor_id", VISITOR_ID, Storage::Copied))),
+    second(names(text("region", |it| it.second.region, |it, text| it.region = text))),
+    second(optional(number("asn", |it| it.second.asn, |it, asn| it.asn = Some(asn)))),
+    second(names(named("device", |it| Some(it.device().name().to_owned()), set_device))),
+    second(names(text("os", |it| it.second.os, |it, text| it.os = text))),
+    second(names(text("browser", |it| it.second.browser, |it, text| it.browser = text))),
+    second(names(text("language", |it| it.second.language, |it, text| it.language = text))),
 ];
 
+const VISITOR_ID: Values =
+    Values::OtherId { get: |it| it.visitor_id(), set: |it, id| it.visitor_id = Some(id) };
+
 const fn column(name: &'static str, values: Values, storage: Storage) -> Column {
-    Column { name, values, optional: false, storage }
+    Column { name, values, since: 1, optional: false, storage }
 }
 
 const fn number(name: &'static str, get: fn(&Record<'_>) -> Option<u32>, set: fn(&mut Click, u32)) -> Column {
-    column(name, Values::Number { get, set }, Storage::Copied)
+    column(name, Values::Number { get, set }, Storage::Differences)
 }
 
 const fn text(
@@ -113,7 +162,7 @@ const fn text(
     get: for<'a> fn(&Record<'a>) -> &'a str,
     set: fn(&mut Click, String),
 ) -> Column {
-    column(name, Values::Text { get, set }, Storage::Compressed)
+    column(name, Values::Text { get, set }, Storage::Light)
 }
 
 const fn named(
@@ -121,7 +170,25 @@ const fn named(
     get: fn(&Record<'_>) -> Option<String>,
     set: fn(&mut Click, &str) -> Option<()>,
 ) -> Column {
-    column(name, Values::Named { get, set }, Storage::Compressed)
+    column(name, Values::Named { get, set }, Storage::Light)
+}
+
+/// Of format 2.
+const fn second(column: Column) -> Column {
+    Column { since: 2, ..column }
+}
+
+const fn names(column: Column) -> Column {
+    stored(Storage::Names, column)
+}
+
+const fn dense(column: Column) -> Column {
+    stored(Storage::Dense, column)
+}
+
+/// For what is scanned.
+const fn copied(column: Column) -> Column {
+    stored(Storage::Copied, column)
 }
 
 const fn optional(column: Column) -> Column {
@@ -134,6 +201,11 @@ const fn stored(storage: Storage, column: Column) -> Column {
 
 fn set_disposition(click: &mut Click, name: &str) -> Option<()> {
     click.disposition = name.parse().ok()?;
+    Some(())
+}
+
+fn set_device(click: &mut Click, name: &str) -> Option<()> {
+    click.device = name.parse().ok()?;
     Some(())
 }
 
@@ -150,7 +222,7 @@ fn set_ip_address(click: &mut Click, address: &str) -> Option<()> {
 impl Column {
     fn definition(&self) -> TypePtr {
         let (physical, logical) = match self.values {
-            Values::Id => (Physical::FIXED_LEN_BYTE_ARRAY, LogicalType::Uuid),
+            Values::Id | Values::OtherId { .. } => (Physical::FIXED_LEN_BYTE_ARRAY, LogicalType::Uuid),
             Values::Date => (Physical::INT64, LogicalType::timestamp(true, TimeUnit::MILLIS)),
             Values::Number { .. } => (Physical::INT32, LogicalType::integer(32, false)),
             Values::Text { .. } | Values::Named { .. } => (Physical::BYTE_ARRAY, LogicalType::String),
@@ -169,14 +241,15 @@ impl Column {
             Storage::Copied => (Encoding::PLAIN, false, Compression::UNCOMPRESSED),
             Storage::Differences => (Encoding::DELTA_BINARY_PACKED, false, Compression::UNCOMPRESSED),
             Storage::Names => (Encoding::PLAIN, true, Compression::UNCOMPRESSED),
-            Storage::Compressed => (Encoding::PLAIN, false, Compression::ZSTD(ZstdLevel::default())),
-            Storage::CompressedDictionary => (Encoding::PLAIN, true, Compression::ZSTD(ZstdLevel::default())),
+            Storage::Light => (Encoding::PLAIN, false, Compression::LZ4_RAW),
+            Storage::Dense => (Encoding::PLAIN, false, Compression::ZSTD(ZstdLevel::default())),
+            Storage::LightDictionary => (Encoding::PLAIN, true, Compression::LZ4_RAW),
         };
         let statistics = match self.values {
             // Page statistics of the id are the index by which clicks are found.
             Values::Id | Values::Date => EnabledStatistics::Page,
             Values::Number { .. } => EnabledStatistics::Chunk,
-            Values::Text { .. } | Values::Named { .. } => EnabledStatistics::None,
+            Values::OtherId { .. } | Values::Text { .. } | Values::Named { .. } => EnabledStatistics::None,
         };
         let path = ColumnPath::from(self.name);
         properties
@@ -187,14 +260,14 @@ impl Column {
     }
 }
 
-/// The Parquet schema.
-pub(super) fn schema() -> TypePtr {
-    let fields = COLUMNS.iter().map(Column::definition).collect();
+/// The Parquet schema of a format.
+pub(super) fn schema(format: u32) -> TypePtr {
+    let fields = columns(format).iter().map(Column::definition).collect();
     Arc::new(Type::group_type_builder("click").with_fields(fields).build().expect("a valid schema"))
 }
 
-/// How the columns are stored.
-pub(super) fn properties() -> WriterPropertiesBuilder {
+/// How the columns of a format are stored.
+pub(super) fn properties(format: u32) -> WriterPropertiesBuilder {
     let by_id = SortingColumn { column_idx: 0, descending: false, nulls_first: false };
     let properties = WriterProperties::builder()
         .set_created_by("crumb".to_owned())
@@ -204,12 +277,19 @@ pub(super) fn properties() -> WriterPropertiesBuilder {
         .set_write_batch_size(PAGE_ROWS)
         .set_data_page_size_limit(PAGE_BYTES)
         .set_dictionary_page_size_limit(DICTIONARY_BYTES);
-    COLUMNS.iter().fold(properties, |properties, column| column.set_properties(properties))
+    columns(format).iter().fold(properties, |properties, column| column.set_properties(properties))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::FORMAT;
     use super::*;
+
+    #[test]
+    fn a_later_format_appends_columns() {
+        assert!(COLUMNS.is_sorted_by_key(|column| column.since));
+        assert_eq!([1, FORMAT].map(|format| columns(format).len()), [20, COLUMNS.len()]);
+    }
 
     #[test]
     fn the_columns_read_by_themselves_stand_where_they_are_looked_for() {

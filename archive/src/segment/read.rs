@@ -11,7 +11,9 @@ use domain::click::Click;
 use domain::ids::ClickId;
 use domain::segment::Segment;
 use parquet::column::reader::ColumnReaderImpl;
-use parquet::data_type::{ByteArray, ByteArrayType, DataType, FixedLenByteArrayType, Int32Type};
+use parquet::data_type::{
+    ByteArray, ByteArrayType, DataType, FixedLenByteArray, FixedLenByteArrayType, Int32Type,
+};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::page_index::RowGroupPageIndex;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
@@ -22,7 +24,7 @@ use parquet::file::reader::SerializedPageReader;
 use crate::checked_file::CheckedFile;
 use crate::error::ArchiveError;
 
-use super::columns::{AFFILIATE_ID, CLICK_ID, COLUMNS, OFFER_ID, Values, schema};
+use super::columns::{AFFILIATE_ID, CLICK_ID, Column, OFFER_ID, Values, columns, schema};
 use super::{FORMAT, key_values};
 
 /// An open segment with its parsed metadata.
@@ -30,6 +32,7 @@ pub(crate) struct SegmentReader {
     file: Arc<CheckedFile>,
     metadata: ParquetMetaData,
     pages: RowGroupPageIndex,
+    columns: &'static [Column],
     rows: usize,
 }
 
@@ -42,9 +45,9 @@ impl SegmentReader {
             .parse_and_finish(&file)
             .map_err(|error| ArchiveError::from_parquet(error, path))?;
         let about = metadata.file_metadata();
-        let fits = segment.format == FORMAT
+        let fits = (1..=FORMAT).contains(&segment.format)
             && about.key_value_metadata() == Some(&key_values(segment))
-            && about.schema() == schema().as_ref()
+            && about.schema() == schema(segment.format).as_ref()
             && metadata.num_row_groups() == 1
             && u64::try_from(about.num_rows()) == Ok(segment.rows);
         if !fits {
@@ -52,7 +55,7 @@ impl SegmentReader {
         }
         let rows = usize::try_from(segment.rows).expect("counted while they were in memory");
         let pages = metadata.page_index_for_row_group(0);
-        Ok(Self { file: Arc::new(file), metadata, pages, rows })
+        Ok(Self { file: Arc::new(file), metadata, pages, columns: columns(segment.format), rows })
     }
 
     pub fn rows(&self) -> usize {
@@ -129,15 +132,21 @@ impl SegmentReader {
 
     fn ids(&self, rows: &[Range<usize>]) -> Result<Vec<ClickId>, ArchiveError> {
         let (ids, _) = self.read_column::<FixedLenByteArrayType>(CLICK_ID, rows)?;
-        let id = |bytes: &[u8]| bytes.try_into().map(ClickId::from_bytes);
-        ids.iter().map(|bytes| id(bytes.data()).map_err(|_| self.damage("not a click id"))).collect()
+        ids.iter().map(|bytes| id_of(bytes).ok_or_else(|| self.damage("not a click id"))).collect()
     }
 
-    /// Sets all fields but the id of `clicks`, which stand in `rows`.
+    /// Sets all fields but the id of `clicks`, which stand in `rows`. What the format has no column
+    /// for stays blank.
     fn fill(&self, clicks: &mut [Click], rows: &[Range<usize>]) -> Result<(), ArchiveError> {
-        for (index, column) in COLUMNS.iter().enumerate() {
+        for (index, column) in self.columns.iter().enumerate() {
             match column.values {
                 Values::Id | Values::Date => {}
+                Values::OtherId { set, .. } => {
+                    self.set_values::<FixedLenByteArrayType>(index, rows, clicks, |click, id| {
+                        set(click, id_of(&id)?);
+                        Some(())
+                    })?;
+                }
                 Values::Number { set, .. } => {
                     self.set_values::<Int32Type>(index, rows, clicks, |click, number| {
                         set(click, number.cast_unsigned());
@@ -174,7 +183,7 @@ impl SegmentReader {
             // A column that every row has knows no levels.
             if present.get(row).is_none_or(|&level| level > 0) {
                 let done = values.next().and_then(|value| set(click, value));
-                done.ok_or_else(|| self.damage(&format!("a bad value in {}", COLUMNS[column].name)))?;
+                done.ok_or_else(|| self.damage(&format!("a bad value in {}", self.columns[column].name)))?;
             }
         }
         Ok(())
@@ -257,6 +266,10 @@ fn runs(start: usize, wanted: impl Iterator<Item = bool>) -> Vec<Range<usize>> {
         }
     }
     runs
+}
+
+fn id_of(bytes: &FixedLenByteArray) -> Option<ClickId> {
+    bytes.data().try_into().ok().map(ClickId::from_bytes)
 }
 
 fn str_of(bytes: &ByteArray) -> Option<&str> {

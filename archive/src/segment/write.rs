@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use domain::ids::ClickId;
 use domain::segment::Segment;
 use parquet::data_type::{ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType};
 use parquet::data_type::{DataType, Int32Type, Int64Type};
@@ -14,7 +15,7 @@ use crate::checked_file::CheckedWriter;
 use crate::error::ArchiveError;
 use crate::record::Record;
 
-use super::columns::{COLUMNS, Values, properties, schema};
+use super::columns::{Values, columns, properties, schema};
 use super::{PAGE_ROWS, key_values};
 
 /// Writes `records` to `path`, durably. Returns the file's length and the content of its checksum
@@ -35,10 +36,10 @@ fn write_columns(
     segment: &Segment,
     records: &[Record<'_>],
 ) -> Result<CheckedWriter, ParquetError> {
-    let properties = properties().set_key_value_metadata(Some(key_values(segment))).build();
-    let mut file = SerializedFileWriter::new(file, schema(), Arc::new(properties))?;
+    let properties = properties(segment.format).set_key_value_metadata(Some(key_values(segment))).build();
+    let mut file = SerializedFileWriter::new(file, schema(segment.format), Arc::new(properties))?;
     let mut group = file.next_row_group()?;
-    for column in &COLUMNS {
+    for column in columns(segment.format) {
         let mut writer = group.next_column()?.expect("the schema has a column for each of ours");
         for page in records.chunks(PAGE_ROWS) {
             write_page(&mut writer, &column.values, page)?;
@@ -55,9 +56,10 @@ fn write_page(
     records: &[Record<'_>],
 ) -> Result<(), ParquetError> {
     match values {
-        Values::Id => write_values::<FixedLenByteArrayType>(writer, records, |it| {
-            Some(FixedLenByteArray::from(it.id().to_bytes().to_vec()))
-        }),
+        Values::Id => write_values::<FixedLenByteArrayType>(writer, records, |it| Some(bytes_of(it.id()))),
+        Values::OtherId { get, .. } => {
+            write_values::<FixedLenByteArrayType>(writer, records, |it| get(it).map(bytes_of))
+        }
         Values::Date => write_values::<Int64Type>(writer, records, |it| Some(it.id().unix_ms())),
         Values::Number { get, .. } => {
             write_values::<Int32Type>(writer, records, |it| get(it).map(u32::cast_signed))
@@ -69,6 +71,10 @@ fn write_page(
             get(it).map(|name| ByteArray::from(name.into_bytes()))
         }),
     }
+}
+
+fn bytes_of(id: ClickId) -> FixedLenByteArray {
+    id.to_bytes().to_vec().into()
 }
 
 fn write_values<T: DataType>(

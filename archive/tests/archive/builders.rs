@@ -2,8 +2,9 @@
 
 use archive::{Archive, ArchiveError, Options, record};
 use domain::archive_query::{ClickFilter, ClickPage};
-use domain::click::{Click, Country, Disposition};
-use domain::ids::{AdvertiserId, AffiliateId, CampaignId, ClickId, CreativeId, NodeNumber, OfferId};
+use domain::click::{Click, Country, Device, Disposition};
+use domain::ids::{AdvertiserId, AffiliateId, CampaignId, ClickId, CreativeId};
+use domain::ids::{LandingPageId, NodeNumber, OfferId};
 use domain::segment::Segment;
 use tempfile::TempDir;
 
@@ -18,23 +19,38 @@ pub fn node() -> NodeNumber {
     NodeNumber::new(7).expect("in range")
 }
 
+fn click_id(index: u64) -> ClickId {
+    let unix_ms = 1_768_470_131_000 + index / 3;
+    let id = (u128::from(unix_ms) << 80) | (0x7007 << 64) | (0b10 << 62) | (u128::from(index) << 24);
+    ClickId::from_bytes(id.to_be_bytes())
+}
+
 /// The `index`th click: ids grow with it, everything else varies.
 pub fn click(index: u64) -> Click {
     // Some scrambled bits per click (the constant is that of Fibonacci hashing).
     let bits = (index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let pick = |shift: u32, below: u32| u32::try_from((bits >> shift) % u64::from(below)).expect("small");
-    let unix_ms = 1_768_470_131_000 + index / 3;
-    let id = (u128::from(unix_ms) << 80) | (0x7007 << 64) | (0b10 << 62) | (u128::from(index) << 24);
     let strange = ["", "\0", "🦀 emoji", "'; drop table clicks; --", "line\nbreak\t\"quoted\"", "ß"];
     let text = |shift: u32| format!("{}{}", strange[pick(shift, 6) as usize], pick(shift, 1000));
     Click {
+        id: click_id(index),
         offer_id: OfferId(pick(3, OFFERS)),
         advertiser_id: AdvertiserId(pick(5, 3)),
         affiliate_id: AffiliateId(if pick(7, 50) == 0 { u32::MAX } else { pick(9, AFFILIATES) }),
         campaign_id: (pick(11, 4) > 0).then(|| CampaignId(pick(13, 100))),
         creative_id: CreativeId(pick(15, 20)),
-        disposition: Disposition::ALL[pick(17, 11) as usize],
+        landing_page_id: (pick(2, 3) > 0).then(|| LandingPageId(pick(4, 9))),
+        redirect_offer_id: (pick(6, 9) == 0).then(|| OfferId(pick(8, OFFERS))),
+        disposition: Disposition::ALL[pick(17, 14) as usize],
+        rules: ["", "1+", "1-2+", "12-13-14+"][pick(10, 4) as usize].into(),
+        visitor_id: (pick(12, 3) == 0).then(|| click_id(index / 2)),
         country: Country::new(["US", "DE", "??"][pick(19, 3) as usize]).unwrap_or_default(),
+        region: ["", "CA", "NW"][pick(14, 3) as usize].into(),
+        asn: (pick(16, 5) > 0).then(|| pick(18, 400_000)),
+        device: Device::ALL[pick(20, 8) as usize],
+        os: ["", "iOS", "Windows"][pick(22, 3) as usize].into(),
+        browser: ["", "Safari", "Chrome"][pick(24, 3) as usize].into(),
+        language: ["", "en", "de"][pick(26, 3) as usize].into(),
         ip_address: match pick(21, 3) {
             0 => None,
             1 => Some(std::net::IpAddr::from(pick(1, u32::MAX).to_be_bytes())),
@@ -52,7 +68,6 @@ pub fn click(index: u64) -> Click {
         udid: strange[pick(33, 6) as usize].into(),
         extra_query: text(35),
         redirect_url: format!("https://shop{}.example/?cid=#reqid#", pick(37, 9)),
-        ..Click::blank(ClickId::from_bytes(id.to_be_bytes()))
     }
 }
 

@@ -28,35 +28,44 @@ fn a_plain_reader_finds_the_documented_columns_and_the_clicks() {
     let file = File::open(shelf.path(&segment, "parquet")).expect("there");
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).expect("readable");
 
-    let utc = || Some("UTC".into());
     let columns: Vec<_> = builder
         .schema()
         .fields()
         .iter()
-        .map(|field| (field.name().clone(), field.data_type().clone(), field.is_nullable()))
+        .map(|field| (field.name().as_str(), field.data_type().clone(), field.is_nullable()))
         .collect();
-    let numbers = ["offer_id", "advertiser_id", "affiliate_id", "campaign_id", "creative_id"];
-    let texts = [
-        "disposition",
-        "country",
-        "ip_address",
-        "sub_id_1",
-        "sub_id_2",
-        "sub_id_3",
-        "sub_id_4",
-        "sub_id_5",
-        "user_agent",
-        "referrer",
-        "udid",
-        "extra_query",
-        "redirect_url",
+    let expected = [
+        ("click_id", FixedSizeBinary(16), false),
+        ("click_date", Timestamp(Millisecond, Some("UTC".into())), false),
+        ("offer_id", UInt32, false),
+        ("advertiser_id", UInt32, false),
+        ("affiliate_id", UInt32, false),
+        ("campaign_id", UInt32, true),
+        ("creative_id", UInt32, false),
+        ("disposition", Utf8, false),
+        ("country", Utf8, false),
+        ("ip_address", Utf8, true),
+        ("sub_id_1", Utf8, false),
+        ("sub_id_2", Utf8, false),
+        ("sub_id_3", Utf8, false),
+        ("sub_id_4", Utf8, false),
+        ("sub_id_5", Utf8, false),
+        ("user_agent", Utf8, false),
+        ("referrer", Utf8, false),
+        ("udid", Utf8, false),
+        ("extra_query", Utf8, false),
+        ("redirect_url", Utf8, false),
+        ("landing_page_id", UInt32, true),
+        ("redirect_offer_id", UInt32, true),
+        ("rules_tried", Utf8, false),
+        ("visitor_id", FixedSizeBinary(16), true),
+        ("region", Utf8, false),
+        ("asn", UInt32, true),
+        ("device", Utf8, false),
+        ("os", Utf8, false),
+        ("browser", Utf8, false),
+        ("language", Utf8, false),
     ];
-    let expected: Vec<_> = [("click_id", FixedSizeBinary(16)), ("click_date", Timestamp(Millisecond, utc()))]
-        .into_iter()
-        .chain(numbers.map(|name| (name, UInt32)))
-        .chain(texts.map(|name| (name, Utf8)))
-        .map(|(name, kind)| (name.to_owned(), kind, ["campaign_id", "ip_address"].contains(&name)))
-        .collect();
     assert_eq!(columns, expected);
 
     let batches: Vec<RecordBatch> =
@@ -72,6 +81,12 @@ fn a_plain_reader_finds_the_documented_columns_and_the_clicks() {
         assert_eq!(text(batch, "country", row).as_deref(), Some(click.country.as_str()));
         assert_eq!(text(batch, "ip_address", row), click.ip_address.map(|ip| ip.to_string()));
         assert_eq!(text(batch, "sub_id_1", row).as_ref(), Some(&click.sub_ids[0]));
+        let visitors = batch["visitor_id"].as_fixed_size_binary();
+        let visitor = visitors.is_valid(row).then(|| visitors.value(row).to_vec());
+        assert_eq!(visitor, click.visitor_id.map(|id| id.to_bytes().to_vec()));
+        assert_eq!(number(batch, "asn", row), click.asn);
+        assert_eq!(text(batch, "device", row).as_deref(), Some(click.device.name()));
+        assert_eq!(text(batch, "rules_tried", row).as_ref(), Some(&click.rules));
         assert_eq!(text(batch, "redirect_url", row).as_ref(), Some(&click.redirect_url));
     }
 }

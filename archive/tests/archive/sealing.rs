@@ -18,7 +18,7 @@ fn a_segment_says_what_is_in_it() {
     let shelf = Shelf::empty();
     push(&shelf.archive, 5, 100, &all);
     let segment = shelf.archive.write_segment(node(), 5).expect("written").expect("has recents");
-    assert_eq!((segment.node, segment.journal_file, segment.format), (node(), 5, 1));
+    assert_eq!((segment.node, segment.journal_file, segment.format), (node(), 5, 2));
     assert_eq!((segment.first_seq, segment.last_seq, segment.rows), (100, 1099, 1000));
     assert_eq!((segment.first_click, segment.last_click), (all[0].id, all[999].id));
     for click in &all {
