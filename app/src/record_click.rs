@@ -52,8 +52,8 @@ pub struct Visit {
     pub language: String,
     /// The `Cookie` header, where cookies are used.
     pub cookies: String,
-    /// Whether the link was followed on a tracking domain.
-    pub on_tracking_domain: bool,
+    /// Whether the link was followed on a tracking domain; what a server records always is.
+    pub known_domain: bool,
 }
 
 /// A click that is durable.
@@ -208,7 +208,7 @@ impl App {
                 // A new visitor's id is this click's own, with these random bits.
                 seed: known.visitor_id.map_or(domain::ids::random_bits(random), ClickId::random_bits),
             },
-            on_tracking_domain: visit.on_tracking_domain,
+            on_tracking_domain: visit.known_domain,
             has_converted,
             is_repeat,
         }
