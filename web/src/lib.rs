@@ -8,6 +8,7 @@ mod extract;
 mod operations;
 mod params;
 pub mod server;
+pub mod tls;
 mod tracking;
 
 use std::sync::Arc;
