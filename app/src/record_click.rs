@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::PoisonError;
 
-use domain::click::{Click, Country};
+use domain::click::{Click, Country, Disposition};
 use domain::deep_link;
 use domain::ids::{CampaignId, ClickId};
 use domain::network::Network;
@@ -20,6 +20,8 @@ use crate::{App, Lane};
 pub struct Visit {
     /// What the link names; none when it cannot be read.
     pub link: Option<Link>,
+    /// Whether the link was followed on a tracking domain; what a server records always is.
+    pub known_domain: bool,
     /// The sub ids, as sent.
     pub sub_ids: [String; 5],
     /// The destination the affiliate wishes for (`ckmrdr`), as sent.
@@ -70,7 +72,7 @@ impl App {
     /// Where a visit would go, recording nothing: what `HEAD` asks.
     pub fn preview_click(&self, visit: Visit) -> Result<Sent, NotSent> {
         let network = self.network.load();
-        let route = self.route(&network, visit.link)?;
+        let route = self.route(&network, &visit)?;
         let (click, deep_link) = self.click(&route, visit);
         Ok(Sent { click_id: None, location: location(&route, &click, &deep_link) })
     }
@@ -80,7 +82,7 @@ impl App {
             return Err(NotSent::Overloaded);
         }
         let network = self.network.load();
-        let route = self.route(&network, visit.link)?;
+        let route = self.route(&network, &visit)?;
         let (mut click, deep_link) = self.click(&route, visit);
         let (now, random) = (self.clock.now(), self.chance.draw());
         // The id is minted under the journal's lock: the order of the journal is the order of the ids.
@@ -101,16 +103,22 @@ impl App {
         Ok((seq, Sent { click_id: Some(click.id), location: location(&route, &click, &deep_link) }))
     }
 
-    fn route<'n>(&'n self, network: &'n Network, link: Option<Link>) -> Result<Route<'n>, NotSent> {
-        let link = link.ok_or(NotSent::Unattributable(Unattributable::Incomplete))?;
+    fn route<'n>(&'n self, network: &'n Network, visit: &Visit) -> Result<Route<'n>, NotSent> {
+        let link = visit.link.ok_or(NotSent::Unattributable(Unattributable::Incomplete))?;
         let now = self.clock.now();
-        route(network, link, self.settings.global_redirect.as_ref(), now).map_err(NotSent::Unattributable)
+        let global_redirect = self.settings.global_redirect.as_ref();
+        let mut route = route(network, link, global_redirect, now).map_err(NotSent::Unattributable)?;
+        if !visit.known_domain {
+            (route.disposition, route.redirect) = (Disposition::UnknownDomain, global_redirect);
+        }
+        Ok(route)
     }
 
     /// The click a visit becomes, still without its id, and the deep link it asks for.
     fn click(&self, route: &Route<'_>, visit: Visit) -> (Click, String) {
         let Visit {
             link: _,
+            known_domain: _,
             sub_ids,
             deep_link,
             udid,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
 use app::Settings;
+use domain::deep_link::HostPattern;
 use domain::ids::NodeNumber;
 use domain::tokens::UrlTemplate;
 use figment::Figment;
@@ -63,7 +64,7 @@ sections! {
     Tls { listen: String, certificate: PathBuf, key: PathBuf }
     Data { dir: PathBuf }
     Network { time_zone: String, currency: String }
-    Tracking { global_redirect: String, country_file: String }
+    Tracking { global_redirect: String, country_file: String, domains: Vec<String> }
     Privacy { ip_address: String }
     Node { number: u16 }
     Journal { file_mib: u64, pending_mib: u64, spare_files: usize }
@@ -114,6 +115,7 @@ impl Config {
     fn check(&self) -> anyhow::Result<()> {
         self.settings()?;
         self.trusted_proxies()?;
+        self.tracking_domains()?;
         self.tls_listen()?;
         within("journal.file_mib", self.journal.file_mib, 1, 1024)?;
         within("journal.pending_mib", self.journal.pending_mib, 1, 1024)?;
@@ -170,6 +172,13 @@ impl Config {
             net.map_err(|_| anyhow!("server.trusted_proxies: {text:?} is no address or range"))
         };
         self.server.trusted_proxies.iter().map(net).collect()
+    }
+
+    /// The hosts that tracking links may be followed on; none means all.
+    pub fn tracking_domains(&self) -> anyhow::Result<Vec<HostPattern>> {
+        let host =
+            |text: &String| text.parse().map_err(|error| anyhow!("tracking.domains: {text:?} is {error}"));
+        self.tracking.domains.iter().map(host).collect()
     }
 
     /// Where HTTPS is served, if it is to be.
@@ -260,6 +269,7 @@ mod tests {
             ("[network]\ntime_zone = \"Mars/Olympus\"", "network.time_zone"),
             ("[network]\ncurrency = \"dollars\"", "network.currency"),
             ("[tracking]\nglobal_redirect = \"/here\"", "tracking.global_redirect"),
+            ("[tracking]\ndomains = [\"https://x\"]", "tracking.domains"),
             ("[server]\ntrusted_proxies = [\"here\"]", "server.trusted_proxies"),
             ("[tls]\nlisten = \"443\"\ncertificate = \"c\"\nkey = \"k\"", "tls.listen"),
             ("[tls]\nlisten = \"127.0.0.1:443\"\nkey = \"k\"", "tls.certificate"),

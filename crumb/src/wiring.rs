@@ -61,7 +61,12 @@ pub fn start(
     let public_url = Some(config.server.public_url.clone()).filter(|url| !url.is_empty());
     let web = Web::new(
         Arc::clone(&app),
-        WebOptions { public_url, trusted_proxies: config.trusted_proxies()?, demo },
+        WebOptions {
+            public_url,
+            tracking_domains: config.tracking_domains()?,
+            trusted_proxies: config.trusted_proxies()?,
+            demo,
+        },
     );
 
     let (stop, stopped) = watch::channel(false);

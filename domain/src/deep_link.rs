@@ -27,7 +27,8 @@ pub enum HostPattern {
 pub struct BadHost;
 
 impl HostPattern {
-    fn allows(&self, host: &str) -> bool {
+    /// Whether a host is meant, in the form that the URL parser gives it: lower case, Punycode.
+    pub fn allows(&self, host: &str) -> bool {
         match self {
             Self::Exact(name) => host == name,
             Self::Below(domain) => host.strip_suffix(domain.as_str()).is_some_and(|rest| rest.ends_with('.')),

@@ -92,6 +92,11 @@ impl Client {
         answer(self.agent.get(format!("{}{path_and_query}", self.base)).call())
     }
 
+    /// `GET` of any path, on a host of that name.
+    pub fn path_on(&self, host: &str, path_and_query: &str) -> Answer {
+        answer(self.agent.get(format!("{}{path_and_query}", self.base)).header("Host", host).call())
+    }
+
     /// `HEAD` of any path.
     pub fn head(&self, path_and_query: &str) -> Answer {
         answer(self.agent.head(format!("{}{path_and_query}", self.base)).call())

@@ -58,6 +58,12 @@ impl TestServer {
 
     /// Stops the server and starts it again on the same folder.
     pub fn restart(&mut self) {
+        self.restart_with(|_| {});
+    }
+
+    /// Stops the server and starts it again on the same folder with other settings.
+    pub fn restart_with(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
         if let Some(running) = self.running.take() {
             running.stop();
         }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use app::App;
 use axum::Router;
+use domain::deep_link::HostPattern;
 use ipnet::IpNet;
 
 /// How the surfaces are set up.
@@ -23,6 +24,8 @@ pub struct WebOptions {
     /// Where visitors reach the tracking links, such as `https://trk.example.com`. By default the
     /// host a request came to.
     pub public_url: Option<String>,
+    /// Hosts that tracking links may be followed on; none means all.
+    pub tracking_domains: Vec<HostPattern>,
     /// Proxies whose word on the visitor's address counts.
     pub trusted_proxies: Vec<IpNet>,
     /// Whether the demo's landing page is served.
