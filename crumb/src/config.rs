@@ -5,8 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use app::Settings;
+use domain::deep_link::HostPattern;
 use domain::ids::NodeNumber;
 use domain::tokens::UrlTemplate;
 use figment::Figment;
@@ -26,6 +27,8 @@ const MIB: u64 = 1024 * 1024;
 pub struct Config {
     /// `[server]`
     pub server: Server,
+    /// `[tls]`
+    pub tls: Tls,
     /// `[data]`
     pub data: Data,
     /// `[network]`
@@ -58,9 +61,10 @@ macro_rules! sections {
 
 sections! {
     Server { listen: SocketAddr, workers: usize, public_url: String, trusted_proxies: Vec<String> }
+    Tls { listen: String, certificate: PathBuf, key: PathBuf }
     Data { dir: PathBuf }
     Network { time_zone: String, currency: String }
-    Tracking { global_redirect: String, country_file: String }
+    Tracking { global_redirect: String, country_file: String, domains: Vec<String> }
     Privacy { ip_address: String }
     Node { number: u16 }
     Journal { file_mib: u64, pending_mib: u64, spare_files: usize }
@@ -111,6 +115,8 @@ impl Config {
     fn check(&self) -> anyhow::Result<()> {
         self.settings()?;
         self.trusted_proxies()?;
+        self.tracking_domains()?;
+        self.tls_listen()?;
         within("journal.file_mib", self.journal.file_mib, 1, 1024)?;
         within("journal.pending_mib", self.journal.pending_mib, 1, 1024)?;
         if self.journal.pending_mib > self.journal.file_mib {
@@ -166,6 +172,25 @@ impl Config {
             net.map_err(|_| anyhow!("server.trusted_proxies: {text:?} is no address or range"))
         };
         self.server.trusted_proxies.iter().map(net).collect()
+    }
+
+    /// The hosts that tracking links may be followed on; none means all.
+    pub fn tracking_domains(&self) -> anyhow::Result<Vec<HostPattern>> {
+        let host =
+            |text: &String| text.parse().map_err(|error| anyhow!("tracking.domains: {text:?} is {error}"));
+        self.tracking.domains.iter().map(host).collect()
+    }
+
+    /// Where HTTPS is served, if it is to be.
+    pub fn tls_listen(&self) -> anyhow::Result<Option<SocketAddr>> {
+        let Tls { listen, certificate, key } = &self.tls;
+        if listen.is_empty() {
+            return Ok(None);
+        }
+        for (name, path) in [("tls.certificate", certificate), ("tls.key", key)] {
+            ensure!(!path.as_os_str().is_empty(), "{name}: HTTPS needs it, as tls.listen is set");
+        }
+        Ok(Some(listen.parse().map_err(|_| anyhow!("tls.listen: {listen:?} is no address with a port"))?))
     }
 
     /// The country file, where there is to be one.
@@ -244,7 +269,11 @@ mod tests {
             ("[network]\ntime_zone = \"Mars/Olympus\"", "network.time_zone"),
             ("[network]\ncurrency = \"dollars\"", "network.currency"),
             ("[tracking]\nglobal_redirect = \"/here\"", "tracking.global_redirect"),
+            ("[tracking]\ndomains = [\"https://x\"]", "tracking.domains"),
             ("[server]\ntrusted_proxies = [\"here\"]", "server.trusted_proxies"),
+            ("[tls]\nlisten = \"443\"\ncertificate = \"c\"\nkey = \"k\"", "tls.listen"),
+            ("[tls]\nlisten = \"127.0.0.1:443\"\nkey = \"k\"", "tls.certificate"),
+            ("[tls]\nlisten = \"127.0.0.1:443\"\ncertificate = \"c\"", "tls.key"),
             ("[node]\nnumber = 4096", "node.number"),
             ("[journal]\nfile_mib = 0", "journal.file_mib"),
             ("[log]\nformat = \"xml\"", "log.format"),

@@ -6,4 +6,5 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod folder;
+mod sockets;
 pub mod wiring;

@@ -1,7 +1,7 @@
 //! Building everything, top-down, and taking it down again in order: listeners, requests in flight,
 //! journal, ledger. Since `kill -9` loses nothing that was answered, stopping is only tidiness.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -10,22 +10,23 @@ use std::time::Duration;
 use anyhow::Context as _;
 use app::{App, Chance, Clock, Opened, Parts};
 use ledger::sqlite::SqliteLedger;
-use socket2::{Domain, Socket, Type};
 use tokio::sync::watch;
+use web::tls::Tls;
 use web::{Web, WebOptions};
 
 use crate::config::Config;
 use crate::folder::Folder;
+use crate::sockets::Sockets;
 
-/// Connections the system holds until a worker accepts them.
-const BACKLOG: i32 = 4096;
-/// How often it is looked up whether another process has changed keys or network.
+/// How often it is looked up whether another process has changed keys, network or files.
 const REFRESH: Duration = Duration::from_millis(500);
 
 /// A running server.
 pub struct Running {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it listens for HTTPS.
+    pub tls_address: Option<SocketAddr>,
     /// What it does.
     pub app: Arc<App>,
     stop: watch::Sender<bool>,
@@ -42,8 +43,11 @@ pub fn start(
     demo: bool,
 ) -> anyhow::Result<Running> {
     let folder = Folder::open(&config.data.dir)?;
-    let listeners = listen(config.server.listen, config.workers())?;
-    let address = listeners[0].local_addr()?;
+    let tls_listen = config.tls_listen()?;
+    let tls = tls_listen.map(|_| Tls::open(config.tls.certificate.clone(), config.tls.key.clone()));
+    let tls = tls.transpose()?.map(Arc::new);
+    let sockets = Sockets::open(config.server.listen, tls_listen, config.workers())?;
+    let (address, tls_address) = sockets[0].addresses()?;
     let parts = Parts {
         settings: config.settings()?,
         clock,
@@ -57,25 +61,30 @@ pub fn start(
     let public_url = Some(config.server.public_url.clone()).filter(|url| !url.is_empty());
     let web = Web::new(
         Arc::clone(&app),
-        WebOptions { public_url, trusted_proxies: config.trusted_proxies()?, demo },
+        WebOptions {
+            public_url,
+            tracking_domains: config.tracking_domains()?,
+            trusted_proxies: config.trusted_proxies()?,
+            demo,
+        },
     );
 
     let (stop, stopped) = watch::channel(false);
     let (tell, died) = mpsc::channel();
     let spawn = Spawn { stopped: stopped.clone(), tell };
     let mut workers = Vec::new();
-    for (number, listener) in listeners.into_iter().enumerate() {
-        let (web, stopped) = (web.clone(), stopped.clone());
-        workers.push(spawn.thread(&format!("worker-{number}"), move || serve(web, listener, stopped))?);
+    for (number, sockets) in sockets.into_iter().enumerate() {
+        let (web, tls, stopped) = (web.clone(), tls.clone(), stopped.clone());
+        workers.push(spawn.thread(&format!("worker-{number}"), move || serve(web, sockets, tls, stopped))?);
     }
     let refreshed = Arc::clone(&app);
     let until = stopped.clone();
-    workers.push(spawn.thread("refresh", move || refresh(&refreshed, until))?);
+    workers.push(spawn.thread("refresh", move || refresh(&refreshed, tls.as_deref(), until))?);
     let background = vec![
         spawn.thread("conversions", move || conversion_writer.run())?,
         spawn.thread("sealer", move || sealer.run(&|| *stopped.borrow()))?,
     ];
-    Ok(Running { address, app, stop, workers, background, died })
+    Ok(Running { address, tls_address, app, stop, workers, background, died })
 }
 
 /// Starts named threads that report when they end by surprise.
@@ -140,17 +149,17 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be built")
 }
 
-fn serve(web: Web, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
+fn serve(web: Web, sockets: Sockets, tls: Option<Arc<Tls>>, mut stopped: watch::Receiver<bool>) {
     runtime().block_on(async move {
-        let listener = tokio::net::TcpListener::from_std(listener).expect("a listening socket");
+        let listeners = sockets.into_listeners(tls).expect("listening sockets");
         let stop = async move {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        web::server::serve(web, listener, stop).await;
+        web::server::serve(web, listeners, stop).await;
     });
 }
 
-fn refresh(app: &App, mut stopped: watch::Receiver<bool>) {
+fn refresh(app: &App, tls: Option<&Tls>, mut stopped: watch::Receiver<bool>) {
     runtime().block_on(async {
         loop {
             if let Err(error) = app.refresh().await {
@@ -159,32 +168,17 @@ fn refresh(app: &App, mut stopped: watch::Receiver<bool>) {
                     "keys and network could not be refreshed"
                 );
             }
+            if let Err(error) = tls.map_or(Ok(()), Tls::reload) {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(
+                    error,
+                    "certificate or key has changed and cannot be used; the pair before stays"
+                );
+            }
             tokio::select! {
                 _ = stopped.wait_for(|stop| *stop) => return,
                 () = tokio::time::sleep(REFRESH) => {}
             }
         }
     });
-}
-
-/// One listener a worker, all on the same address: the system spreads the connections.
-fn listen(address: SocketAddr, workers: usize) -> anyhow::Result<Vec<TcpListener>> {
-    let bind = |address: SocketAddr, share: bool| -> std::io::Result<TcpListener> {
-        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-        socket.set_reuse_address(true)?;
-        socket.set_reuse_port(share)?;
-        socket.set_nonblocking(true)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        Ok(socket.into())
-    };
-    // Shared ports are shared with strangers too: without this, a second server would take half the requests.
-    drop(bind(address, false).with_context(|| format!("cannot listen on {address}"))?);
-    let first = bind(address, true).with_context(|| format!("cannot listen on {address}"))?;
-    let address = first.local_addr()?;
-    let mut listeners = vec![first];
-    for _ in 1..workers {
-        listeners.push(bind(address, true).with_context(|| format!("cannot listen on {address}"))?);
-    }
-    Ok(listeners)
 }

@@ -47,6 +47,38 @@ fn every_form_of_link_leads_to_the_landing_page() {
 }
 
 #[test]
+fn on_a_host_that_is_no_tracking_domain_a_link_leads_to_the_global_redirect() {
+    let mut server = TestServer::with(|config| {
+        config.tracking.domains = vec!["trk.example.com".into(), "*.example.org".into()];
+        config.tracking.global_redirect = "https://global.example/?o={offer_id}".into();
+    });
+    let link = server.sample.link();
+    for host in ["trk.example.com", "TRK.example.com:8080", "a.example.org"] {
+        let location = server.client.path_on(host, &link).header("location").expect("sent").to_owned();
+        assert!(location.starts_with("https://shop.example/"), "{host}: {location}");
+    }
+    for host in ["example.org", "other.example.com"] {
+        let sent = server.client.path_on(host, &format!("{link}&s1=elsewhere&ckmrdr=https://shop.example/"));
+        assert_eq!((sent.status, sent.header("location")), (302, Some("https://global.example/?o=1")));
+        assert_eq!(server.client.path_on(host, "/?a=1&c=99").status, 404);
+        assert_eq!(server.client.path_on(host, "/").status, 404);
+        assert_eq!(server.client.path_on(host, "/healthz").status, 200);
+        assert_eq!(server.client.path_on(host, "/metrics").status, 200);
+        assert_eq!(server.client.path_on(host, "/api/2/click.json").status, 401);
+    }
+    let rows = server.client.get("click", &[]).success()["response"]["clicks"].clone();
+    let rows: Vec<_> = rows.as_array().expect("a list").iter().map(|it| &it["disposition"]).collect();
+    assert_eq!(rows, ["accepted", "accepted", "accepted", "unknown_domain", "unknown_domain"]);
+    let told = server.client.post_json("record_click", r#"{"campaign_id": 1}"#).success();
+    assert_eq!(told["click"]["disposition"], "accepted", "a server's word needs no host");
+
+    server.restart_with(|config| config.tracking.global_redirect.clear());
+    let page = server.client.path(&link);
+    assert_eq!((page.status, page.header("location")), (404, None));
+    assert!(page.text.contains("not available"), "{}", page.text);
+}
+
+#[test]
 fn a_deep_link_leads_only_where_the_offer_permits() {
     let server = TestServer::start();
     let link = format!(

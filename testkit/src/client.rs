@@ -59,6 +59,11 @@ impl Client {
         Self { key: key.to_owned(), ..self.clone() }
     }
 
+    /// Its key.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// `GET` of an API endpoint, with the key.
     pub fn get(&self, endpoint: &str, params: &[(&str, &str)]) -> Answer {
         self.path(&format!(
@@ -85,6 +90,11 @@ impl Client {
     /// `GET` of any path, as it stands.
     pub fn path(&self, path_and_query: &str) -> Answer {
         answer(self.agent.get(format!("{}{path_and_query}", self.base)).call())
+    }
+
+    /// `GET` of any path, on a host of that name.
+    pub fn path_on(&self, host: &str, path_and_query: &str) -> Answer {
+        answer(self.agent.get(format!("{}{path_and_query}", self.base)).header("Host", host).call())
     }
 
     /// `HEAD` of any path.

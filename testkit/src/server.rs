@@ -1,5 +1,6 @@
 //! The real server, in this process.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -57,12 +58,23 @@ impl TestServer {
 
     /// Stops the server and starts it again on the same folder.
     pub fn restart(&mut self) {
+        self.restart_with(|_| {});
+    }
+
+    /// Stops the server and starts it again on the same folder with other settings.
+    pub fn restart_with(&mut self, change: impl FnOnce(&mut Config)) {
+        change(&mut self.config);
         if let Some(running) = self.running.take() {
             running.stop();
         }
         let running = run(&self.config, &self.clock);
         self.client = Client::new(format!("http://{}", running.address), self.admin_key.clone());
         self.running = Some(running);
+    }
+
+    /// Where it listens for HTTPS, when its settings say so.
+    pub fn tls_address(&self) -> Option<SocketAddr> {
+        self.running.as_ref().and_then(|running| running.tls_address)
     }
 
     /// The data folder.

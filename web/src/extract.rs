@@ -16,6 +16,7 @@ use hyper::{Request, StatusCode};
 use crate::Web;
 use crate::error::ApiError;
 use crate::params::{API_KEY, Params};
+use crate::server::Secure;
 
 /// The longest query string, in bytes.
 const QUERY_BYTES_MAX: usize = 8 * 1024;
@@ -30,8 +31,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) struct Keyed {
     pub(crate) caller: Caller,
     pub(crate) params: Params,
-    /// The host the request came to.
-    pub(crate) host: Option<String>,
+    /// The scheme and host the request came to, such as `https://trk.example.com`.
+    pub(crate) origin: Option<String>,
 }
 
 impl FromRequest<Web> for Keyed {
@@ -51,10 +52,12 @@ impl FromRequest<Web> for Keyed {
         }
         let secret = secret(&head.headers, &params).ok_or_else(ApiError::invalid_api_key)?;
         let caller = web.app.authenticate(&secret).await?.ok_or_else(ApiError::invalid_api_key)?;
-        match problem {
-            Some(problem) => Err(problem),
-            None => Ok(Self { caller, params, host: text(&head.headers, header::HOST.as_str()) }),
+        if let Some(problem) = problem {
+            return Err(problem);
         }
+        let scheme = if head.extensions.get::<Secure>().is_some() { "https" } else { "http" };
+        let host = text(&head.headers, header::HOST.as_str());
+        Ok(Self { caller, params, origin: host.map(|host| format!("{scheme}://{host}")) })
     }
 }
 

@@ -8,12 +8,14 @@ mod extract;
 mod operations;
 mod params;
 pub mod server;
+pub mod tls;
 mod tracking;
 
 use std::sync::Arc;
 
 use app::App;
 use axum::Router;
+use domain::deep_link::HostPattern;
 use ipnet::IpNet;
 
 /// How the surfaces are set up.
@@ -22,6 +24,8 @@ pub struct WebOptions {
     /// Where visitors reach the tracking links, such as `https://trk.example.com`. By default the
     /// host a request came to.
     pub public_url: Option<String>,
+    /// Hosts that tracking links may be followed on; none means all.
+    pub tracking_domains: Vec<HostPattern>,
     /// Proxies whose word on the visitor's address counts.
     pub trusted_proxies: Vec<IpNet>,
     /// Whether the demo's landing page is served.

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -15,17 +16,21 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
+use crate::tls::Tls;
 use crate::{Web, tracking};
 
 /// Connections one runtime holds at the same time; further ones wait in the system's backlog.
 const CONNECTIONS_MAX: usize = 20_000;
 /// A connection that has not sent a whole request head by then is closed, idle ones included.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a TLS handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest request head hyper reads at all; beyond it answers 431 itself.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// How long requests in flight may take to finish once stopping has begun.
@@ -33,9 +38,41 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long accepting pauses after an error such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Where one runtime accepts connections.
+pub struct Listeners {
+    /// For HTTP.
+    pub plain: TcpListener,
+    /// For HTTPS, and what it greets with.
+    pub tls: Option<(TcpListener, Arc<Tls>)>,
+}
+
+/// A connection that somebody has opened.
+struct Accepted {
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<Arc<Tls>>,
+}
+
+impl Listeners {
+    async fn accept(&self) -> io::Result<Accepted> {
+        let Some((secure, tls)) = &self.tls else { return accept(&self.plain, None).await };
+        tokio::select! {
+            accepted = accept(&self.plain, None) => accepted,
+            accepted = accept(secure, Some(tls)) => accepted,
+        }
+    }
+}
+
+async fn accept(listener: &TcpListener, tls: Option<&Arc<Tls>>) -> io::Result<Accepted> {
+    let (stream, peer) = listener.accept().await?;
+    // Answers are small and complete: nothing is gained by waiting for more.
+    let _ = stream.set_nodelay(true);
+    Ok(Accepted { stream, peer, tls: tls.cloned() })
+}
+
 /// Serves connections until `stop` resolves, then finishes what is in flight.
-pub async fn serve(web: Web, listener: TcpListener, stop: impl Future<Output = ()>) {
-    let surface = Surface { lane: Arc::new(web.app.lane()), router: web.router(), web };
+pub async fn serve(web: Web, listeners: Listeners, stop: impl Future<Output = ()>) {
+    let surface = Surface { lane: Arc::new(web.app.lane()), router: web.router(), web, is_secure: false };
     let lane = Arc::clone(&surface.lane);
     let (mut relay, mut stop) = (pin!(lane.relay()), pin!(stop));
     let graceful = GracefulShutdown::new();
@@ -45,15 +82,9 @@ pub async fn serve(web: Web, listener: TcpListener, stop: impl Future<Output = (
             () = &mut stop => break,
             () = &mut relay => unreachable!("a relay never ends"),
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
-                Ok((stream, peer)) => {
-                    let surface = surface.clone();
-                    let served = surface.connection(stream, peer);
-                    let watched = graceful.watch(served);
-                    connections.spawn(async move {
-                        // A connection that breaks is the client's affair.
-                        let _ = watched.await;
-                    });
+            accepted = listeners.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
+                Ok(accepted) => {
+                    connections.spawn(surface.clone().attend(accepted, graceful.watcher()));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -62,7 +93,7 @@ pub async fn serve(web: Web, listener: TcpListener, stop: impl Future<Output = (
             },
         }
     }
-    drop(listener);
+    drop(listeners);
     let finished = async {
         graceful.shutdown().await;
         while connections.join_next().await.is_some() {}
@@ -79,16 +110,33 @@ struct Surface {
     web: Web,
     lane: Arc<Lane>,
     router: Router,
+    /// Whether what is answered here came over TLS.
+    is_secure: bool,
 }
 
+/// What a request that came over TLS is marked with.
+#[derive(Clone, Copy)]
+pub(crate) struct Secure;
+
 impl Surface {
+    /// Serves a connection to its end. One that breaks is the client's affair.
+    async fn attend(self, accepted: Accepted, watcher: Watcher) {
+        let Accepted { stream, peer, tls } = accepted;
+        let Some(tls) = tls else {
+            let _ = watcher.watch(self.connection(stream, peer)).await;
+            return;
+        };
+        let handshake = tls.acceptor().accept(stream);
+        if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
+            let _ = watcher.watch(Self { is_secure: true, ..self }.connection(stream, peer)).await;
+        }
+    }
+
     fn connection(
         self,
-        stream: TcpStream,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         peer: SocketAddr,
-    ) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> + Send + 'static {
-        // Answers are small and complete: nothing is gained by waiting for more.
-        let _ = stream.set_nodelay(true);
+    ) -> impl GracefulConnection<Error = hyper::Error> {
         let service = service_fn(move |request| {
             let surface = self.clone();
             async move { Ok::<_, Infallible>(surface.answer(peer, request).await) }
@@ -106,6 +154,9 @@ impl Surface {
         } else {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(self.lane);
+            if self.is_secure {
+                request.extensions_mut().insert(Secure);
+            }
             self.router.oneshot(request).await.unwrap_or_else(|never: Infallible| match never {})
         }
     }

@@ -1,6 +1,7 @@
 //! Tracking links: no login, no database, nothing awaited but the journal.
 
 mod address;
+mod host;
 mod link;
 mod page;
 
@@ -37,7 +38,7 @@ pub(crate) async fn answer(web: &Web, lane: &Lane, peer: SocketAddr, request: Pa
     }
     let read = link::read(form, query);
     let is_pixel = read.is_pixel;
-    let visit = visit(web, read, peer, &request.headers);
+    let visit = visit(web, read, peer, &request);
     let sent = match request.method {
         Method::GET => web.app.record_click(lane, visit).await,
         Method::HEAD => web.app.preview_click(visit),
@@ -55,9 +56,11 @@ pub(crate) async fn answer(web: &Web, lane: &Lane, peer: SocketAddr, request: Pa
     }
 }
 
-fn visit(web: &Web, read: link::Read, peer: SocketAddr, headers: &HeaderMap) -> Visit {
+fn visit(web: &Web, read: link::Read, peer: SocketAddr, request: &Parts) -> Visit {
+    let headers = &request.headers;
     Visit {
         link: read.link,
+        known_domain: host::is_known(&web.options.tracking_domains, &request.uri, headers),
         sub_ids: read.sub_ids,
         deep_link: read.deep_link,
         udid: read.udid,

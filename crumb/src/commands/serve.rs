@@ -34,6 +34,9 @@ impl Serve {
         #[expect(clippy::print_stdout, reason = "whoever started the server waits for this line")]
         {
             println!("listening on http://{}", running.address);
+            if let Some(address) = running.tls_address {
+                println!("listening on https://{address}");
+            }
         }
         let ended = running.wait(signal());
         tracing::info!("stopping");

@@ -43,12 +43,10 @@ struct CampaignView {
     date_created: String,
 }
 
-fn view(web: &Web, host: Option<&str>, campaign: &Campaign, revenue: bool) -> CampaignView {
+fn view(web: &Web, origin: Option<&str>, campaign: &Campaign, revenue: bool) -> CampaignView {
     let network = web.app.network();
-    let base = match (&web.options.public_url, host) {
-        (Some(url), _) => url.trim_end_matches('/').to_owned(),
-        (None, host) => format!("http://{}", host.unwrap_or("localhost")),
-    };
+    let base =
+        web.options.public_url.as_deref().or(origin).unwrap_or("http://localhost").trim_end_matches('/');
     CampaignView {
         campaign_id: campaign.id.0,
         offer_id: campaign.offer_id.0,
@@ -69,7 +67,7 @@ fn view(web: &Web, host: Option<&str>, campaign: &Campaign, revenue: bool) -> Ca
 
 /// Creates a campaign.
 pub(super) async fn create(State(web): State<Web>, keyed: Keyed) -> Answer {
-    let Keyed { caller, params, host } = keyed;
+    let Keyed { caller, params, origin } = keyed;
     caller.may_administer()?;
     params.only(&[
         "offer_id",
@@ -89,12 +87,12 @@ pub(super) async fn create(State(web): State<Web>, keyed: Keyed) -> Answer {
         revenue: params.parse("revenue")?,
     };
     let campaign = web.app.create_campaign(&caller, create).await?;
-    Ok(web.success(One { campaign: view(&web, host.as_deref(), &campaign, true) }))
+    Ok(web.success(One { campaign: view(&web, origin.as_deref(), &campaign, true) }))
 }
 
 /// Changes the fields that are present; `payout` or `revenue` sent empty or `null` follows the offer again.
 pub(super) async fn update(State(web): State<Web>, keyed: Keyed) -> Answer {
-    let Keyed { caller, params, host } = keyed;
+    let Keyed { caller, params, origin } = keyed;
     caller.may_administer()?;
     params.only(&[
         "campaign_id",
@@ -111,12 +109,12 @@ pub(super) async fn update(State(web): State<Web>, keyed: Keyed) -> Answer {
         revenue: price(&params, "revenue")?,
     };
     let campaign = web.app.update_campaign(&caller, params.required_id("campaign_id")?, change).await?;
-    Ok(web.success(One { campaign: view(&web, host.as_deref(), &campaign, true) }))
+    Ok(web.success(One { campaign: view(&web, origin.as_deref(), &campaign, true) }))
 }
 
 /// Lists campaigns by number; an affiliate's key sees its own, without revenue.
 pub(super) async fn list(State(web): State<Web>, keyed: Keyed) -> Answer {
-    let Keyed { caller, params, host } = keyed;
+    let Keyed { caller, params, origin } = keyed;
     let page = params.page(ROWS_MAX)?;
     let (id, offer_id) = (params.id::<CampaignId>("campaign_id")?, params.id::<OfferId>("offer_id")?);
     let status = params.parse("campaign_status")?;
@@ -126,7 +124,7 @@ pub(super) async fn list(State(web): State<Web>, keyed: Keyed) -> Answer {
             && status.is_none_or(|status: CampaignStatus| status == it.status)
     })?;
     let (total_rows, rows) = cut(found, page);
-    let campaigns = rows.iter().map(|it| view(&web, host.as_deref(), it, revenue)).collect();
+    let campaigns = rows.iter().map(|it| view(&web, origin.as_deref(), it, revenue)).collect();
     Ok(web.listed(page, Page { campaigns, total_rows }))
 }
 

@@ -154,6 +154,7 @@ fn visit(params: &Params) -> Result<Visit, BadParameter> {
     };
     Ok(Visit {
         link: Some(link(params)?),
+        known_domain: true,
         sub_ids: ["s1", "s2", "s3", "s4", "s5"].map(text),
         deep_link: String::new(),
         udid: text("udid"),
