@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
-use app::Settings;
+use app::{PlaceFiles, Settings};
 use domain::deep_link::HostPattern;
 use domain::ids::NodeNumber;
 use domain::tokens::UrlTemplate;
@@ -15,6 +15,7 @@ use figment::providers::{Env, Format as _, Toml};
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
+use web::{CookieOptions, SameSite};
 
 /// The annotated defaults, as `crumb config default` prints them.
 pub const DEFAULT: &str = include_str!("../config.default.toml");
@@ -64,7 +65,18 @@ sections! {
     Tls { listen: String, certificate: PathBuf, key: PathBuf }
     Data { dir: PathBuf }
     Network { time_zone: String, currency: String }
-    Tracking { global_redirect: String, country_file: String, domains: Vec<String> }
+    Tracking {
+        global_redirect: String,
+        country_file: String,
+        asn_file: String,
+        domains: Vec<String>,
+        cookie_days: u32,
+        cookie_same_site: String,
+        cookie_secure: bool,
+        cookie_domain: String,
+        throw_out_seconds: u32,
+        cookieless_seconds: u32,
+    }
     Privacy { ip_address: String }
     Node { number: u16 }
     Journal { file_mib: u64, pending_mib: u64, spare_files: usize }
@@ -115,6 +127,12 @@ impl Config {
     fn check(&self) -> anyhow::Result<()> {
         self.settings()?;
         self.trusted_proxies()?;
+        self.cookies()?;
+        within("tracking.throw_out_seconds", self.tracking.throw_out_seconds.into(), 0, 31_536_000)?;
+        within("tracking.cookieless_seconds", self.tracking.cookieless_seconds.into(), 0, 86_400)?;
+        if self.tracking.cookieless_seconds > 0 && self.privacy.ip_address == "drop" {
+            bail!("tracking.cookieless_seconds: needs addresses, and privacy.ip_address drops them");
+        }
         self.tracking_domains()?;
         self.tls_listen()?;
         within("journal.file_mib", self.journal.file_mib, 1, 1024)?;
@@ -154,6 +172,8 @@ impl Config {
                         .map_err(|error| anyhow!("tracking.global_redirect: {error}"))?,
                 )
             },
+            throw_out: Duration::from_secs(self.tracking.throw_out_seconds.into()),
+            cookieless: Duration::from_secs(self.tracking.cookieless_seconds.into()),
             address_policy: self
                 .privacy
                 .ip_address
@@ -193,9 +213,33 @@ impl Config {
         Ok(Some(listen.parse().map_err(|_| anyhow!("tls.listen: {listen:?} is no address with a port"))?))
     }
 
-    /// The country file, where there is to be one.
-    pub fn country_file(&self) -> Option<PathBuf> {
-        Some(&self.tracking.country_file).filter(|path| !path.is_empty()).map(PathBuf::from)
+    /// The files about addresses, where there are to be any.
+    pub fn place_files(&self) -> PlaceFiles {
+        let file = |path: &String| Some(path).filter(|path| !path.is_empty()).map(PathBuf::from);
+        PlaceFiles { country: file(&self.tracking.country_file), asn: file(&self.tracking.asn_file) }
+    }
+
+    /// How cookies are set, where they are.
+    pub fn cookies(&self) -> anyhow::Result<Option<CookieOptions>> {
+        let Tracking { cookie_days, cookie_same_site, cookie_secure, cookie_domain, .. } = &self.tracking;
+        within("tracking.cookie_days", u64::from(*cookie_days), 0, 3650)?;
+        let same_site = match cookie_same_site.to_ascii_lowercase().as_str() {
+            "lax" => SameSite::Lax,
+            "none" if *cookie_secure => SameSite::None,
+            "none" => bail!("tracking.cookie_same_site: none needs tracking.cookie_secure"),
+            "strict" => SameSite::Strict,
+            other => bail!("tracking.cookie_same_site: {other:?} is not lax, none or strict"),
+        };
+        let is_host = |text: &String| matches!(text.parse(), Ok(HostPattern::Exact(_)));
+        if !cookie_domain.is_empty() && !is_host(cookie_domain) {
+            bail!("tracking.cookie_domain: {cookie_domain:?} is no domain");
+        }
+        Ok((*cookie_days > 0).then(|| CookieOptions {
+            visitor_seconds: cookie_days * 86_400,
+            same_site,
+            secure: *cookie_secure,
+            domain: Some(cookie_domain.clone()).filter(|it| !it.is_empty()),
+        }))
     }
 
     /// How the journal is kept in `dir`.

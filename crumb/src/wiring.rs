@@ -53,7 +53,7 @@ pub fn start(
         clock,
         chance,
         ledger: Arc::new(SqliteLedger::open(&folder.ledger())?),
-        country_file: config.country_file(),
+        place_files: config.place_files(),
         journal: config.journal(folder.journal()),
         roll_after: config.roll_after(),
     };
@@ -64,6 +64,7 @@ pub fn start(
         WebOptions {
             public_url,
             tracking_domains: config.tracking_domains()?,
+            cookies: config.cookies()?,
             trusted_proxies: config.trusted_proxies()?,
             demo,
         },

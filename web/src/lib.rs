@@ -18,6 +18,8 @@ use axum::Router;
 use domain::deep_link::HostPattern;
 use ipnet::IpNet;
 
+pub use tracking::cookies::{CookieOptions, SameSite};
+
 /// How the surfaces are set up.
 #[derive(Clone, Debug, Default)]
 pub struct WebOptions {
@@ -26,6 +28,8 @@ pub struct WebOptions {
     pub public_url: Option<String>,
     /// Hosts that tracking links may be followed on; none means all.
     pub tracking_domains: Vec<HostPattern>,
+    /// How visitors are known again; none means not by cookies.
+    pub cookies: Option<CookieOptions>,
     /// Proxies whose word on the visitor's address counts.
     pub trusted_proxies: Vec<IpNet>,
     /// Whether the demo's landing page is served.

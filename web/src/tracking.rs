@@ -1,13 +1,14 @@
 //! Tracking links: no login, no database, nothing awaited but the journal.
 
 mod address;
+pub(crate) mod cookies;
 mod host;
 mod link;
 mod page;
 
 use std::net::SocketAddr;
 
-use app::{Lane, NotSent, Sent, Visit};
+use app::{Lane, NotSent, Visit};
 use axum::body::Body;
 use domain::ids::ClickId;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -41,13 +42,21 @@ pub(crate) async fn answer(web: &Web, lane: &Lane, peer: SocketAddr, request: Pa
     let visit = visit(web, read, peer, &request);
     let sent = match request.method {
         Method::GET => web.app.record_click(lane, visit).await,
-        Method::HEAD => web.app.preview_click(visit),
+        Method::HEAD => web.app.preview_click(visit).await,
         _ => return page::answer(Page::WrongMethod),
     };
     match sent {
-        Ok(Sent { click_id, .. }) if is_pixel => pixel(click_id),
-        Ok(Sent { location: Some(location), .. }) => redirect(&location),
-        Ok(Sent { location: None, .. }) => page::answer(Page::NotAvailable),
+        Ok(sent) => {
+            let mut response = match sent.location {
+                _ if is_pixel => pixel(sent.click_id),
+                Some(location) => redirect(&location),
+                None => page::answer(Page::NotAvailable),
+            };
+            if let Some(options) = &web.options.cookies {
+                cookies::set(options, &sent.remember, response.headers_mut());
+            }
+            response
+        }
         Err(NotSent::Unattributable(why)) => {
             tracing::info!(?why, "a link that belongs to no known affiliate and offer");
             page::answer(Page::NothingHere)
@@ -69,6 +78,8 @@ fn visit(web: &Web, read: link::Read, peer: SocketAddr, request: &Parts) -> Visi
         ip_address: Some(address::of(peer, headers, &web.options.trusted_proxies)),
         user_agent: text(headers, &header::USER_AGENT, USER_AGENT_BYTES_MAX),
         referrer: text(headers, &header::REFERER, REFERRER_BYTES_MAX),
+        language: language(headers),
+        cookies: web.options.cookies.as_ref().map(|_| cookies::of(headers)).unwrap_or_default(),
     }
 }
 
@@ -77,6 +88,14 @@ fn text(headers: &HeaderMap, name: &HeaderName, bytes_max: usize) -> String {
     let mut text = String::from_utf8_lossy(value).into_owned();
     text.truncate(text.floor_char_boundary(bytes_max));
     text
+}
+
+/// The language a visitor prefers: the first one listed in `Accept-Language`, without its country.
+fn language(headers: &HeaderMap) -> String {
+    let listed = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let first = listed.split(['-', ',', ';']).next().unwrap_or_default().trim();
+    let is_subtag = (2..=3).contains(&first.len()) && first.bytes().all(|b| b.is_ascii_alphabetic());
+    if is_subtag { first.to_ascii_lowercase() } else { String::new() }
 }
 
 /// How long the click pixel's cookie lives, in seconds: as long as a click converts by default.

@@ -163,6 +163,8 @@ fn visit(params: &Params) -> Result<Visit, BadParameter> {
         ip_address: params.get("ip_address").map(address).transpose()?,
         user_agent: text("user_agent"),
         referrer: text("referrer"),
+        language: String::new(),
+        cookies: String::new(),
     })
 }
 
