@@ -131,6 +131,9 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
         caps: ClickCaps::default(),
         footprints: Footprints::new(settings.cookieless),
     };
+    if sequence.footprints.is_on() {
+        sequence.footprints.restore(&archive, &network, clock.now())?;
+    }
     click_caps::open(&mut sequence, &network, &settings.zone, &archive, clock.now())?;
     let app = App {
         clock,

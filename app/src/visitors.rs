@@ -8,9 +8,11 @@ use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use archive::{Archive, ArchiveError};
+use domain::archive_query::ClickFilter;
 use domain::click::Click;
 use domain::ids::{AffiliateId, ClickId, CreativeId, OfferId};
-use domain::network::{Attribution, Offer};
+use domain::network::{Attribution, Network, Offer};
 use jiff::{SignedDuration, Timestamp};
 
 /// The cookie that names the visitor: the id of their first click.
@@ -156,6 +158,34 @@ impl Footprints {
         self.order.push_back((key, footprint.last));
         if self.order.len() > FOOTPRINTS_MAX {
             self.forget_oldest();
+        }
+    }
+
+    /// Remembers again what the archive knows of the time before `now`, as far as there is room.
+    pub(crate) fn restore(
+        &mut self,
+        archive: &Archive,
+        network: &Network,
+        now: Timestamp,
+    ) -> Result<(), ArchiveError> {
+        /// Clicks read at a time: a few MiB.
+        const PAGE: usize = 10_000;
+        let from = now.checked_sub(self.keep).unwrap_or(Timestamp::UNIX_EPOCH);
+        let filter = ClickFilter { before: ClickId::MAX, ..ClickFilter::between(from, now) };
+        let mut offset = archive.count(&filter)?.saturating_sub(FOOTPRINTS_MAX as u64);
+        loop {
+            let clicks = archive.list(&filter, offset, PAGE)?.clicks;
+            for click in clicks.iter().filter(|click| click.disposition.reached_the_offer()) {
+                let Some(offer) = network.offer(click.offer_id) else { continue };
+                let key = self.key(offer.id, click.ip_address, &click.user_agent);
+                let before = self.found.get(&key).map(|(_, footprint)| *footprint);
+                let footprint = Footprint::after(before.as_ref(), offer, click);
+                self.set(key, click.visitor_id.unwrap_or(click.id), footprint);
+            }
+            if clicks.len() < PAGE {
+                return Ok(());
+            }
+            offset += PAGE as u64;
         }
     }
 

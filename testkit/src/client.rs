@@ -27,6 +27,12 @@ impl Answer {
             .map(|(_, value)| value.as_str())
     }
 
+    /// The values of a header that may come more than once.
+    pub fn headers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        let named = self.headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.as_str())
+    }
+
     /// The code of a failure, or `""`.
     pub fn code(&self) -> String {
         self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
@@ -90,6 +96,12 @@ impl Client {
     /// `GET` of any path, as it stands.
     pub fn path(&self, path_and_query: &str) -> Answer {
         answer(self.agent.get(format!("{}{path_and_query}", self.base)).call())
+    }
+
+    /// `GET` of any path, with headers of its own.
+    pub fn path_with(&self, path_and_query: &str, headers: &[(&str, &str)]) -> Answer {
+        let request = self.agent.get(format!("{}{path_and_query}", self.base));
+        answer(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).call())
     }
 
     /// `GET` of any path, on a host of that name.
