@@ -2,6 +2,7 @@
 //! is read once, when it is saved or the network is loaded; expanding it is then only copying.
 
 use std::fmt::Write as _;
+use std::str::FromStr;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use thiserror::Error;
@@ -126,8 +127,23 @@ pub enum BadUrl {
     #[error("a URL may be at most {URL_BYTES_MAX} bytes long")]
     TooLong,
     /// A token nobody knows.
-    #[error("unknown token {0}")]
+    #[error("unknown token {written}{hint}", written = .0, hint = suggestion(.0))]
     UnknownToken(String),
+}
+
+/// `; did you mean {affiliate_id}?` where a known name is close to what was written, in its brackets.
+fn suggestion(written: &str) -> String {
+    let Some((name, _)) = token_at(written) else { return String::new() };
+    let lower = name.to_ascii_lowercase();
+    let distance = |known: &String| strsim::osa_distance(&lower, known);
+    let listed = NAMES.iter().map(|(known, _)| (*known).to_owned());
+    let numbered = (1..=5).flat_map(|number| [format!("sub_id_{number}"), format!("adv{number}")]);
+    match listed.chain(numbered).min_by_key(distance) {
+        Some(known) if distance(&known) * 3 <= name.len() => {
+            format!("; did you mean {}?", written.replace(name, &known))
+        }
+        _ => String::new(),
+    }
 }
 
 /// A URL read into literal text and tokens.
@@ -193,6 +209,14 @@ impl UrlTemplate {
             }
         }
         url
+    }
+}
+
+impl FromStr for UrlTemplate {
+    type Err = BadUrl;
+
+    fn from_str(text: &str) -> Result<Self, BadUrl> {
+        Self::parse(text)
     }
 }
 
@@ -316,7 +340,35 @@ mod tests {
         check(&format!("https://x.example/{}", "a".repeat(2048)), BadUrl::TooLong);
     }
 
+    #[test]
+    fn an_unknown_token_that_is_close_to_a_known_one_is_told_so() {
+        let check = |written: &str, meant: Option<&str>| {
+            let error = UrlTemplate::parse(&format!("https://x.example/?a={written}")).expect_err("refused");
+            let meant = meant.map(|it| format!("; did you mean {it}?")).unwrap_or_default();
+            assert_eq!(error.to_string(), format!("unknown token {written}{meant}"));
+        };
+        check("{affilate_id}", Some("{affiliate_id}"));
+        check("#clikc_id#", Some("#click_id#"));
+        check("[[PAYUOT]]", Some("[[payout]]"));
+        check("{offerid}", Some("{offer_id}"));
+        check("{subid_3}", Some("{sub_id_3}"));
+        check("{visitor}", None);
+        check("#s6#", None);
+        check("{x}", None);
+        check("{____}", None);
+    }
+
     proptest! {
+        #[test]
+        fn no_unknown_token_makes_the_suggestion_panic(name in "[A-Za-z0-9_]{1,60}", style in 0..3usize) {
+            let [open, close] = [["#", "#"], ["{", "}"], ["[[", "]]"]][style];
+            let written = format!("{open}{name}{close}");
+            if let Err(error) = UrlTemplate::parse(&format!("https://x.example/{written}")) {
+                let told = error.to_string();
+                prop_assert!(told.starts_with(&format!("unknown token {written}")), "{}", told);
+            }
+        }
+
         #[test]
         fn a_value_never_leaves_unescaped(value in "\\PC{0,30}") {
             let template = UrlTemplate::parse("https://x.example/?s={s1}&end").expect("a url");
