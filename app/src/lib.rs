@@ -8,6 +8,7 @@ mod clock;
 mod conversion_writer;
 mod countries;
 mod failure;
+mod impressions;
 mod keys;
 mod lane;
 mod list_clicks;
@@ -46,6 +47,7 @@ pub use clock::Clock;
 pub use conversion_writer::ConversionWriter;
 pub use countries::CountryFileError;
 pub use failure::Failure;
+pub use impressions::ImpressionWriter;
 pub use keys::{CreateKeyError, NewKey, create_key};
 pub use lane::Lane;
 pub use list_clicks::{ClickList, ClickRow, ListClicks};
@@ -95,6 +97,7 @@ pub struct App {
     keys: ArcSwap<HashMap<KeyHash, Key>>,
     keys_version: std::sync::atomic::AtomicU64,
     conversions: conversion_writer::Queue,
+    impressions: impressions::ImpressionCounter,
     questions: Arc<Semaphore>,
     metrics: metrics::Metrics,
     stopping: AtomicBool,

@@ -17,7 +17,10 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use crate::countries::{Countries, CountryFileError};
-use crate::{App, Chance, Clock, ConversionWriter, Sealer, Settings, conversion_writer, lane, metrics, sink};
+use crate::{
+    App, Chance, Clock, ConversionWriter, ImpressionWriter, Sealer, Settings, conversion_writer, impressions,
+    lane, metrics, sink,
+};
 
 /// Segments whose page index stays in memory: a quarter of a megabyte each.
 const METADATA_CACHE_MAX: usize = 512;
@@ -76,6 +79,8 @@ pub struct Opened {
     pub sealer: Sealer,
     /// Records conversions.
     pub conversion_writer: ConversionWriter,
+    /// Writes impressions down.
+    pub impression_writer: ImpressionWriter,
 }
 
 /// Opens everything and replays what the journal holds. `segments` is the archive's folder.
@@ -115,6 +120,8 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
     };
     let (conversions, conversion_writer) =
         conversion_writer::channel(Arc::clone(&ledger), settings.conversions_waiting_max);
+    let (impressions, impression_writer) =
+        impressions::channel(Arc::clone(&ledger), &metrics.impressions_dropped);
     let app = App {
         clock,
         chance,
@@ -127,6 +134,7 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
         keys: ArcSwap::from_pointee(HashMap::new()),
         keys_version: 0.into(),
         conversions,
+        impressions,
         questions: Arc::new(Semaphore::new(settings.questions_max)),
         metrics,
         stopping: false.into(),
@@ -134,7 +142,7 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
         ledger,
         settings,
     };
-    Ok(Opened { app: Arc::new(app), sealer, conversion_writer })
+    Ok(Opened { app: Arc::new(app), sealer, conversion_writer, impression_writer })
 }
 
 /// The segments of this node, by the journal file each was sealed from.

@@ -5,6 +5,7 @@
 
 mod conversions;
 mod error;
+mod impressions;
 mod keys;
 mod network;
 mod segments;
@@ -12,11 +13,18 @@ pub mod sqlite;
 
 pub use conversions::{Attempt, ConversionBook, Recorded, Submission};
 pub use error::LedgerError;
+pub use impressions::ImpressionBook;
 pub use keys::{CreateKey, Key, KeyBook, KeyHash};
 pub use network::NetworkBook;
 pub use segments::SegmentCatalogue;
 
 /// The whole book, as the rest of the program holds it.
-pub trait Ledger: NetworkBook + ConversionBook + KeyBook + SegmentCatalogue + Send + Sync {}
+pub trait Ledger:
+    NetworkBook + ConversionBook + KeyBook + SegmentCatalogue + ImpressionBook + Send + Sync
+{
+}
 
-impl<T: NetworkBook + ConversionBook + KeyBook + SegmentCatalogue + Send + Sync> Ledger for T {}
+impl<T: NetworkBook + ConversionBook + KeyBook + SegmentCatalogue + ImpressionBook + Send + Sync> Ledger
+    for T
+{
+}

@@ -7,7 +7,12 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::backend;
 use crate::LedgerError;
 
-const MIGRATIONS: &[&str] = &[include_str!("../../migrations/sqlite/0001_core.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/sqlite/0001_core.sql"),
+    // 0002 is on its way.
+    "",
+    include_str!("../../migrations/sqlite/0003_impressions.sql"),
+];
 
 /// "crmb", in the file's header: this SQLite file is Crumb's.
 const APPLICATION_ID: i64 = 0x6372_6d62;
