@@ -9,6 +9,7 @@ mod click_caps;
 mod clock;
 mod conversion_writer;
 mod failure;
+mod impressions;
 mod keys;
 mod lane;
 mod list_clicks;
@@ -50,6 +51,7 @@ pub use chance::Chance;
 pub use clock::Clock;
 pub use conversion_writer::ConversionWriter;
 pub use failure::Failure;
+pub use impressions::ImpressionWriter;
 pub use keys::{CreateKeyError, NewKey, create_key};
 pub use lane::Lane;
 pub use list_clicks::{ClickList, ClickRow, ListClicks};
@@ -106,6 +108,7 @@ pub struct App {
     keys: ArcSwap<HashMap<KeyHash, Key>>,
     keys_version: std::sync::atomic::AtomicU64,
     conversions: conversion_writer::Queue,
+    impressions: impressions::ImpressionCounter,
     questions: Arc<Semaphore>,
     metrics: metrics::Metrics,
     stopping: AtomicBool,

@@ -16,6 +16,10 @@ pub struct Metrics {
     pub clicks_unattributable: Counter,
     /// Clicks turned away because they could not be made durable.
     pub clicks_unavailable: Counter,
+    /// Impressions counted.
+    pub impressions: Counter,
+    /// Impressions of kinds that had no room in memory.
+    pub impressions_dropped: Counter,
     /// Conversions recorded.
     pub conversions_recorded: Counter,
     /// Conversion calls that repeated a recorded one.
@@ -46,6 +50,8 @@ impl Default for Metrics {
         let clicks_refused = counter("clicks_refused", "Clicks recorded and sent elsewhere");
         let clicks_unattributable = counter("clicks_unattributable", "Links of no known affiliate or offer");
         let clicks_unavailable = counter("clicks_unavailable", "Clicks that could not be made durable");
+        let impressions = counter("impressions", "Impressions counted");
+        let impressions_dropped = counter("impressions_dropped", "Impressions that had no room in memory");
         let conversions_recorded = counter("conversions_recorded", "Conversions recorded");
         let conversions_repeated =
             counter("conversions_repeated", "Conversion calls answered with the original");
@@ -66,6 +72,8 @@ impl Default for Metrics {
             clicks_refused,
             clicks_unattributable,
             clicks_unavailable,
+            impressions,
+            impressions_dropped,
             conversions_recorded,
             conversions_repeated,
             conversions_refused,

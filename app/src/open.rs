@@ -22,7 +22,8 @@ use crate::places::{PlaceFileError, PlaceFiles, Places};
 use crate::sequence::Sequence;
 use crate::visitors::Footprints;
 use crate::{
-    App, Chance, Clock, ConversionWriter, Sealer, Settings, click_caps, conversion_writer, lane, metrics, sink,
+    App, Chance, Clock, ConversionWriter, ImpressionWriter, Sealer, Settings, click_caps, conversion_writer,
+    impressions, lane, metrics, sink,
 };
 
 /// Segments whose page index stays in memory: a quarter of a megabyte each.
@@ -85,6 +86,8 @@ pub struct Opened {
     pub sealer: Sealer,
     /// Records conversions.
     pub conversion_writer: ConversionWriter,
+    /// Writes impressions down.
+    pub impression_writer: ImpressionWriter,
 }
 
 /// Opens everything and replays what the journal holds. `segments` is the archive's folder.
@@ -125,6 +128,8 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
     };
     let (conversions, conversion_writer) =
         conversion_writer::channel(Arc::clone(&ledger), settings.conversions_waiting_max);
+    let (impressions, impression_writer) =
+        impressions::channel(Arc::clone(&ledger), &metrics.impressions_dropped);
     let network = Network::new(ledger.load_network()?);
     let mut sequence = Sequence {
         mint: ClickIdMint::after(settings.node, archive.last_click()),
@@ -148,6 +153,7 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
         keys: ArcSwap::from_pointee(HashMap::new()),
         keys_version: 0.into(),
         conversions,
+        impressions,
         questions: Arc::new(Semaphore::new(settings.questions_max)),
         metrics,
         stopping: false.into(),
@@ -155,7 +161,7 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
         ledger,
         settings,
     };
-    Ok(Opened { app: Arc::new(app), sealer, conversion_writer })
+    Ok(Opened { app: Arc::new(app), sealer, conversion_writer, impression_writer })
 }
 
 /// The segments of this node, by the journal file each was sealed from.

@@ -57,7 +57,7 @@ pub fn start(
         journal: config.journal(folder.journal()),
         roll_after: config.roll_after(),
     };
-    let Opened { app, sealer, conversion_writer } = app::open(parts, &folder.segments())?;
+    let Opened { app, sealer, conversion_writer, impression_writer } = app::open(parts, &folder.segments())?;
     let public_url = Some(config.server.public_url.clone()).filter(|url| !url.is_empty());
     let web = Web::new(
         Arc::clone(&app),
@@ -83,6 +83,7 @@ pub fn start(
     workers.push(spawn.thread("refresh", move || refresh(&refreshed, tls.as_deref(), until))?);
     let background = vec![
         spawn.thread("conversions", move || conversion_writer.run())?,
+        spawn.thread("impressions", move || impression_writer.run())?,
         spawn.thread("sealer", move || sealer.run(&|| *stopped.borrow()))?,
     ];
     Ok(Running { address, tls_address, app, stop, workers, background, died })

@@ -13,6 +13,7 @@ pub mod conversion_request;
 pub mod deep_link;
 pub mod dialect;
 pub mod ids;
+pub mod impression;
 pub mod money;
 pub mod network;
 pub mod network_change;

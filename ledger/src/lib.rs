@@ -5,6 +5,7 @@
 
 mod conversions;
 mod error;
+mod impressions;
 mod keys;
 mod network;
 mod segments;
@@ -13,6 +14,7 @@ mod traffic;
 
 pub use conversions::{Attempt, ConversionBook, Recorded, Submission};
 pub use error::LedgerError;
+pub use impressions::ImpressionBook;
 pub use keys::{CreateKey, Key, KeyBook, KeyHash};
 pub use network::NetworkBook;
 pub use segments::SegmentCatalogue;
@@ -20,8 +22,12 @@ pub use traffic::TrafficBook;
 
 /// The whole book, as the rest of the program holds it.
 pub trait Ledger:
-    NetworkBook + TrafficBook + ConversionBook + KeyBook + SegmentCatalogue + Send + Sync
+    NetworkBook + TrafficBook + ConversionBook + KeyBook + SegmentCatalogue + ImpressionBook + Send + Sync
 {
 }
 
-impl<T: NetworkBook + TrafficBook + ConversionBook + KeyBook + SegmentCatalogue + Send + Sync> Ledger for T {}
+impl<
+    T: NetworkBook + TrafficBook + ConversionBook + KeyBook + SegmentCatalogue + ImpressionBook + Send + Sync,
+> Ledger for T
+{
+}

@@ -1,6 +1,7 @@
 //! The ledger in one SQLite file: WAL, `synchronous = FULL`, one writer, many readers.
 
 mod conversions;
+mod impressions;
 mod keys;
 mod migrations;
 mod network;

@@ -8,7 +8,7 @@ use serde_json::Value;
 pub struct Answer {
     /// The status code.
     pub status: u16,
-    /// The body as it came.
+    /// The body as it came, if it is text.
     pub text: String,
     headers: Vec<(String, String)>,
 }
@@ -144,9 +144,7 @@ fn answer(result: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answ
     let headers = response.headers().iter();
     let headers = headers
         .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
-    Answer {
-        status: response.status().as_u16(),
-        headers: headers.collect(),
-        text: response.body_mut().read_to_string().expect("a body of text"),
-    }
+    let (status, headers) = (response.status().as_u16(), headers.collect());
+    let body = response.body_mut().read_to_vec().expect("a whole body");
+    Answer { status, headers, text: String::from_utf8_lossy(&body).into_owned() }
 }

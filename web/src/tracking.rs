@@ -3,6 +3,7 @@
 mod address;
 pub(crate) mod cookies;
 mod host;
+mod impression;
 mod link;
 mod page;
 
@@ -33,6 +34,9 @@ pub(crate) fn is_link(uri: &Uri) -> bool {
 /// Answers a tracking link.
 pub(crate) async fn answer(web: &Web, lane: &Lane, peer: SocketAddr, request: Parts) -> Response<Body> {
     let Some(form) = link::Form::of(request.uri.path()) else { return page::answer(Page::NothingHere) };
+    if form == link::Form::Impression {
+        return impression::answer(web, &request);
+    }
     let Some(query) = request.uri.query() else { return page::answer(Page::NothingHere) };
     if query.len() > QUERY_BYTES_MAX {
         return page::answer(Page::TooLong);

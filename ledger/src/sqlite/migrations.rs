@@ -9,6 +9,9 @@ use crate::LedgerError;
 
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_core.sql"),
+    // 0002 is on its way.
+    "",
+    include_str!("../../migrations/sqlite/0003_impressions.sql"),
     include_str!("../../migrations/sqlite/0004_targeting.sql"),
 ];
 

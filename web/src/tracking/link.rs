@@ -17,6 +17,8 @@ pub(super) enum Form {
     Click,
     /// `/rd/r.php?sid=&aff_id=`: the campaign and its affiliate.
     Redirect,
+    /// `/i?a=&c=` or `/i?a=&o=`: shown, not followed.
+    Impression,
 }
 
 impl Form {
@@ -25,6 +27,7 @@ impl Form {
             "/" => Some(Self::Classic),
             "/click" => Some(Self::Click),
             "/rd/r.php" => Some(Self::Redirect),
+            "/i" => Some(Self::Impression),
             _ => None,
         }
     }
@@ -112,9 +115,9 @@ fn split_deep_link(query: &str) -> (String, String) {
 
 fn id_field<'i, 'q>(ids: &'i mut Ids<'q>, form: Form, name: &str) -> Option<&'i mut Option<&'q str>> {
     match (form, name) {
-        (Form::Classic, "a") | (Form::Redirect, "aff_id") => Some(&mut ids.affiliate),
-        (Form::Classic, "c") => Some(&mut ids.creative),
-        (Form::Classic, "o") => Some(&mut ids.offer),
+        (Form::Classic | Form::Impression, "a") | (Form::Redirect, "aff_id") => Some(&mut ids.affiliate),
+        (Form::Classic | Form::Impression, "c") => Some(&mut ids.creative),
+        (Form::Classic | Form::Impression, "o") => Some(&mut ids.offer),
         (Form::Click, "c") | (Form::Redirect, "sid") => Some(&mut ids.campaign),
         _ => None,
     }
@@ -122,7 +125,7 @@ fn id_field<'i, 'q>(ids: &'i mut Ids<'q>, form: Form, name: &str) -> Option<&'i 
 
 fn link(form: Form, ids: &Ids<'_>) -> Option<Link> {
     match form {
-        Form::Classic => {
+        Form::Classic | Form::Impression => {
             let affiliate_id = number(ids.affiliate)?;
             match number(ids.creative) {
                 Some(creative_id) => Some(Link::Creative(affiliate_id, creative_id)),
