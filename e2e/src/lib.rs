@@ -3,6 +3,7 @@
 
 mod answer;
 mod binary;
+mod chance;
 mod client;
 mod connection;
 mod network;
@@ -13,6 +14,7 @@ mod until;
 
 pub use answer::Answer;
 pub use binary::binary;
+pub use chance::Chance;
 pub use client::{Client, encode};
 pub use connection::Connection;
 pub use network::{Network, create};

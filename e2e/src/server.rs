@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -118,6 +120,15 @@ impl Server {
         (self.process, self.address) = (Some(process), address);
     }
 
+    /// Starts it once it was killed, and kills it so long afterwards, whatever it is doing by then.
+    pub fn start_and_kill(&self, after: Duration) {
+        assert!(self.process.is_none(), "the server still runs");
+        let mut process = Process::start(serve_command(self.data(), &self.settings));
+        // No condition to wait for: that the moment is arbitrary is the point.
+        std::thread::park_timeout(after);
+        process.kill();
+    }
+
     /// Tries to start where it must not succeed: how it ended.
     pub fn fail_to_start(&self) -> Finished {
         self.command(&["serve", "--listen", "127.0.0.1:0"])
@@ -131,16 +142,20 @@ impl Server {
     }
 }
 
-fn serve(data: &Path, settings: &[Setting]) -> (Process, SocketAddr) {
+fn serve_command(data: &Path, settings: &[Setting]) -> Command {
     let mut command = crumb(&["serve", "--listen", "127.0.0.1:0", "--data"]);
     command.arg(data);
     set(&mut command, settings);
-    let process = Process::start(command);
+    command
+}
+
+fn serve(data: &Path, settings: &[Setting]) -> (Process, SocketAddr) {
+    let process = Process::start(serve_command(data, settings));
     let address = process.line_after("listening on http://");
     (process, address.parse().expect("an address"))
 }
 
-fn set(command: &mut std::process::Command, settings: &[Setting]) {
+fn set(command: &mut Command, settings: &[Setting]) {
     for (name, value) in settings {
         command.env(format!("CRUMB_{name}"), value);
     }
