@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench
+.PHONY: help demo test check bench soak
 
 # In CI the lock file is taken as it is, and every failing test is told.
 ifdef CI
@@ -31,6 +31,10 @@ check: ## check formatting, lints and documentation
 	cargo fmt --all --check
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc $(LOCKED) --workspace --no-deps
+
+soak: ## kill the server a few thousand times under load (KILL_ROUNDS=N; KILL_SEED=N repeats a failure)
+	cargo build $(LOCKED) -p crumb
+	KILL_ROUNDS=$${KILL_ROUNDS:-3000} cargo nextest run $(LOCKED) --profile soak -p e2e --test kill --no-capture
 
 bench: ## measure, beside nginx (BENCH_ARGS="--help" says what can be set)
 	scripts/setup bench

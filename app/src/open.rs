@@ -113,7 +113,8 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
     for file in unsealed {
         to_sealer.send(file).expect("its receiver is here");
     }
-    let sink = sink::Sink { archive: Arc::clone(&archive), lanes: Arc::clone(&lanes), completed: to_sealer };
+    let (readable, woken) = (Arc::clone(&archive), Arc::clone(&lanes));
+    let sink = sink::Sink { archive: readable, lanes: woken, completed: to_sealer, is_incomplete: false };
     let journal = Arc::new(opened.start(Box::new(sink))?);
     let metrics = metrics::Metrics::default();
     let sealer = Sealer {

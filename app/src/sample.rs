@@ -1,5 +1,6 @@
 //! What tests of a use case begin with: an empty product on a temporary folder.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use jiff::tz::TimeZone;
 use ledger::sqlite::SqliteLedger;
 use tempfile::TempDir;
 
-use crate::{App, Chance, Clock, Parts, PlaceFiles, Settings};
+use crate::{App, Chance, Clock, Opened, Parts, PlaceFiles, Settings};
 
 /// A clock that stands still, and chance that never changes.
 struct Still;
@@ -36,8 +37,13 @@ pub(crate) struct Sample {
 
 pub(crate) fn open() -> Sample {
     let folder = tempfile::tempdir().expect("a folder");
-    let segments = folder.path().join("segments");
-    std::fs::create_dir(&segments).expect("a folder");
+    Sample { app: open_in(folder.path()).app, _folder: folder }
+}
+
+/// A product on a folder, with its background work for the caller to run.
+pub(crate) fn open_in(folder: &Path) -> Opened {
+    let segments = folder.join("segments");
+    std::fs::create_dir_all(&segments).expect("a folder");
     let parts = Parts {
         settings: Settings {
             node: NodeNumber::new(1).expect("in range"),
@@ -54,15 +60,15 @@ pub(crate) fn open() -> Sample {
         },
         clock: Arc::new(Still),
         chance: Arc::new(Still),
-        ledger: Arc::new(SqliteLedger::open(&folder.path().join("ledger.sqlite")).expect("a ledger")),
+        ledger: Arc::new(SqliteLedger::open(&folder.join("ledger.sqlite")).expect("a ledger")),
         place_files: PlaceFiles::default(),
         journal: journal::Options {
-            dir: folder.path().join("journal"),
+            dir: folder.join("journal"),
             file_bytes: 1 << 16,
             pending_bytes_max: 1 << 14,
             spare_files_max: 1,
         },
         roll_after: Duration::from_secs(60),
     };
-    Sample { app: crate::open(parts, &segments).expect("opens").app, _folder: folder }
+    crate::open(parts, &segments).expect("opens")
 }

@@ -13,6 +13,9 @@ use ledger::{Ledger, LedgerError};
 use prometheus_client::metrics::counter::Counter;
 use thiserror::Error;
 
+#[cfg(test)]
+mod tests;
+
 /// How long after a failure sealing is tried again: soon enough that memory does not fill, rarely
 /// enough that a full disk's log stays readable.
 const RETRY: Duration = Duration::from_secs(5);

@@ -13,8 +13,7 @@ impl Folder {
     pub fn open(path: &Path) -> anyhow::Result<Self> {
         let folder = Self(path.to_owned());
         for path in [path.to_owned(), folder.segments()] {
-            std::fs::create_dir_all(&path)
-                .with_context(|| format!("the data folder {} cannot be created", path.display()))?;
+            create(&path).with_context(|| format!("the data folder {} cannot be created", path.display()))?;
         }
         tempfile::tempfile_in(path)
             .with_context(|| format!("the data folder {} cannot be written", path.display()))?;
@@ -46,4 +45,14 @@ impl Folder {
     pub fn segments(&self) -> PathBuf {
         self.0.join("segments")
     }
+}
+
+/// Creates a folder that is not there, durably: what is synced in it is lost with it.
+fn create(path: &Path) -> std::io::Result<()> {
+    if path.try_exists()? {
+        return Ok(());
+    }
+    std::fs::create_dir_all(path)?;
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    std::fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }

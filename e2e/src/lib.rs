@@ -3,20 +3,26 @@
 
 mod answer;
 mod binary;
+mod chance;
 mod client;
 mod connection;
+mod faults;
 mod network;
 mod pages;
 mod process;
 mod server;
+mod small_disk;
 mod until;
 
 pub use answer::Answer;
 pub use binary::binary;
+pub use chance::Chance;
 pub use client::{Client, encode};
 pub use connection::Connection;
+pub use faults::{EIO, EROFS, Faults, FileCall};
 pub use network::{Network, create};
 pub use pages::{click_pages, conversion_pages};
 pub use process::{Finished, Process, crumb};
-pub use server::Server;
+pub use server::{Runner, Server};
+pub use small_disk::SmallDisk;
 pub use until::until;

@@ -1,7 +1,9 @@
 //! A server on a data folder of its own, that can be killed and started again.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -12,14 +14,19 @@ use crate::process::{Finished, Process, crumb};
 /// What a setting is and what it is set to, such as `("JOURNAL__FILE_MIB", "1")`.
 pub type Setting = (&'static str, &'static str);
 
+/// What becomes of a command line before it is run, such as that it runs where a [`crate::SmallDisk`] is mounted.
+pub type Runner = Box<dyn Fn(Command) -> Command>;
+
 /// The real server on 127.0.0.1, with a temporary data folder.
 pub struct Server {
+    data: PathBuf,
     settings: Vec<Setting>,
+    runner: Runner,
     process: Option<Process>,
     address: SocketAddr,
     admin_key: String,
     // Last, so that the process is gone before its folder.
-    folder: TempDir,
+    folder: Option<TempDir>,
 }
 
 impl Server {
@@ -31,14 +38,23 @@ impl Server {
     /// Starts one with these settings.
     pub fn start_with(settings: &[Setting]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let (process, address) = serve(folder.path(), settings);
+        let mut server = Self::start_in(folder.path(), settings, Box::new(|command| command));
+        server.folder = Some(folder);
+        server
+    }
+
+    /// Starts one on a data folder that outlives it.
+    pub fn start_in(data: &Path, settings: &[Setting], runner: Runner) -> Self {
         let mut server = Self {
+            data: data.to_owned(),
             settings: settings.to_vec(),
-            process: Some(process),
-            address,
+            runner,
+            process: None,
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
             admin_key: String::new(),
-            folder,
+            folder: None,
         };
+        server.start_again();
         server.admin_key = server.create_key(&["--name", "admin"]);
         server
     }
@@ -50,7 +66,7 @@ impl Server {
 
     /// Its data folder.
     pub fn data(&self) -> &Path {
-        self.folder.path()
+        &self.data
     }
 
     /// A caller that may do everything.
@@ -71,10 +87,7 @@ impl Server {
 
     /// Runs a command on the server's data folder, with its settings.
     pub fn command(&self, arguments: &[&str]) -> Finished {
-        let mut command = crumb(arguments);
-        command.arg("--data").arg(self.data());
-        set(&mut command, &self.settings);
-        Process::start(command).finish()
+        Process::start(self.command_line(arguments)).finish()
     }
 
     /// A visitor's connection.
@@ -114,13 +127,36 @@ impl Server {
     /// Starts it again on the same data, once it was killed or stopped.
     pub fn start_again(&mut self) {
         assert!(self.process.is_none(), "the server still runs");
-        let (process, address) = serve(self.folder.path(), &self.settings);
-        (self.process, self.address) = (Some(process), address);
+        let process = Process::start(self.serve());
+        self.address = process.line_after("listening on http://").parse().expect("an address");
+        self.process = Some(process);
+    }
+
+    fn serve(&self) -> Command {
+        self.command_line(&["serve", "--listen", "127.0.0.1:0"])
+    }
+
+    fn command_line(&self, arguments: &[&str]) -> Command {
+        let mut command = crumb(arguments);
+        command.arg("--data").arg(self.data());
+        for (name, value) in &self.settings {
+            command.env(format!("CRUMB_{name}"), value);
+        }
+        (self.runner)(command)
+    }
+
+    /// Starts it once it was killed, and kills it so long afterwards, whatever it is doing by then.
+    pub fn start_and_kill(&self, after: Duration) {
+        assert!(self.process.is_none(), "the server still runs");
+        let mut process = Process::start(self.serve());
+        // No condition to wait for: that the moment is arbitrary is the point.
+        std::thread::park_timeout(after);
+        process.kill();
     }
 
     /// Tries to start where it must not succeed: how it ended.
     pub fn fail_to_start(&self) -> Finished {
-        self.command(&["serve", "--listen", "127.0.0.1:0"])
+        Process::start(self.serve()).finish()
     }
 
     /// A counter or gauge of `/metrics`.
@@ -128,20 +164,5 @@ impl Server {
         let answer = self.connect().get("/metrics").expect("an answer");
         let value = answer.text().lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
         value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no metric {name}"))
-    }
-}
-
-fn serve(data: &Path, settings: &[Setting]) -> (Process, SocketAddr) {
-    let mut command = crumb(&["serve", "--listen", "127.0.0.1:0", "--data"]);
-    command.arg(data);
-    set(&mut command, settings);
-    let process = Process::start(command);
-    let address = process.line_after("listening on http://");
-    (process, address.parse().expect("an address"))
-}
-
-fn set(command: &mut std::process::Command, settings: &[Setting]) {
-    for (name, value) in settings {
-        command.env(format!("CRUMB_{name}"), value);
     }
 }

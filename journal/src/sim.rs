@@ -11,7 +11,7 @@ use crate::disk::{Disk, DiskFile};
 const PIECE_BYTES: usize = 16;
 
 /// An operation that changes the disk, as a test sees it when deciding whether it fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Op {
     Create,
     Write,
@@ -35,6 +35,7 @@ struct Sim {
     unsynced_names: Vec<NameChange>,
     operations: usize,
     crash_at: Option<usize>,
+    crashed_on: Option<(Op, String)>,
     fails: Option<Fails>,
     space: Option<u64>,
 }
@@ -111,6 +112,11 @@ impl SimDisk {
         sim.crash_at.is_some_and(|at| sim.operations > at)
     }
 
+    /// The operation that was the first not to work any more, and the name it was done to.
+    pub(crate) fn crashed_on(&self) -> Option<(Op, String)> {
+        self.sim().crashed_on.clone()
+    }
+
     pub(crate) fn fail_when(&self, fails: impl FnMut(Op, &str) -> bool + Send + 'static) {
         self.sim().fails = Some(Box::new(fails));
     }
@@ -169,6 +175,9 @@ impl SimDisk {
         let mut sim = self.sim();
         sim.operations += 1;
         let has_crashed = sim.crash_at.is_some_and(|at| sim.operations > at);
+        if has_crashed {
+            sim.crashed_on.get_or_insert_with(|| (op, name.to_owned()));
+        }
         if has_crashed || sim.fails.as_mut().is_some_and(|fails| fails(op, name)) {
             return Err(io::Error::other(format!("no {op:?} of {name}")));
         }

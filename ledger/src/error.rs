@@ -6,7 +6,7 @@ use thiserror::Error;
 /// Why the ledger could not do what it was asked.
 #[derive(Debug, Error)]
 pub enum LedgerError {
-    /// The database cannot be reached, or is busy for too long. Trying again may help.
+    /// The database cannot be reached, read or written, or is busy for too long. Trying again may help.
     #[error("the ledger is not available: {0}")]
     Unavailable(String),
     /// The disk is full. Nothing was written.

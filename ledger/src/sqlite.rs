@@ -115,9 +115,14 @@ impl Drop for Reader<'_> {
 /// Sorts the database's errors into the ledger's.
 fn backend(error: rusqlite::Error) -> LedgerError {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::CannotOpen) => {
-            LedgerError::Unavailable(error.to_string())
-        }
+        Some(
+            ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::CannotOpen
+            // The disk, not the book: nothing was committed, and a disk may come back.
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::ReadOnly,
+        ) => LedgerError::Unavailable(error.to_string()),
         Some(ErrorCode::DiskFull) => LedgerError::Full,
         _ => LedgerError::Backend(Box::new(error)),
     }

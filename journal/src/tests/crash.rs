@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::sim::Chance;
+use crate::sim::{Chance, Op};
 
 /// What the owner of the journal knows, and what it must not lose.
 #[derive(Default, Clone)]
@@ -124,6 +124,7 @@ const SEEDS: usize = 20;
 
 #[test]
 fn a_crash_between_any_two_operations_loses_nothing_and_doubles_nothing() {
+    let mut met = BTreeSet::new();
     for at in 0..OPERATIONS {
         for seed in 0..SEEDS {
             let chance = &mut Chance((at * SEEDS + seed) as u64);
@@ -131,7 +132,9 @@ fn a_crash_between_any_two_operations_loses_nothing_and_doubles_nothing() {
             disk = crash(&mut owner, &disk, at, chance);
             // Soon after the start, where the traces of the first crash are, and anywhere.
             for bound in [STARTING, OPERATIONS, STARTING] {
-                disk = crash(&mut owner, &disk, chance.below(bound), chance);
+                let next = crash(&mut owner, &disk, chance.below(bound), chance);
+                met.extend(disk.crashed_on().map(|(op, name)| (op, ending(&name))));
+                disk = next;
             }
             owner.open(&disk).unwrap();
             let again = owner.durable.clone();
@@ -139,6 +142,32 @@ fn a_crash_between_any_two_operations_loses_nothing_and_doubles_nothing() {
             assert_eq!(owner.durable, again, "replaying twice equals replaying once");
         }
     }
+    assert_every_step_was_met(&met);
+}
+
+/// Every step there is, by what it does to which kind of file.
+const STEPS: [(Op, &str, &str); 11] = [
+    (Op::Create, "spare", "preparing a file"),
+    (Op::Write, "spare", "filling it, and giving it a header"),
+    (Op::Sync, "spare", "making either durable"),
+    (Op::Rename, "spare", "beginning it"),
+    (Op::SyncNames, "", "making a name durable"),
+    (Op::Write, "log", "writing a batch"),
+    (Op::Sync, "log", "making it durable"),
+    (Op::Rename, "log", "dropping a file for use as a new one"),
+    (Op::Remove, "log", "dropping it for good"),
+    (Op::Remove, "spare", "clearing away a file that was not finished"),
+    (Op::Truncate, "log", "cutting off a torn tail"),
+];
+
+fn assert_every_step_was_met(met: &BTreeSet<(Op, String)>) {
+    for (op, ending, what) in STEPS {
+        assert!(met.contains(&(op, ending.to_owned())), "no crash while {what}: {met:?}");
+    }
+}
+
+fn ending(name: &str) -> String {
+    name.rsplit('.').next().unwrap_or_default().to_owned()
 }
 
 #[test]
