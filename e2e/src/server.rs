@@ -30,7 +30,15 @@ impl Server {
 
     /// Starts one with these settings.
     pub fn start_with(settings: &[Setting]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::start_in(tempfile::tempdir().expect("a temporary folder"), settings, "admin")
+    }
+
+    /// Starts one on a data folder that is there, and has a key named `tester` made.
+    pub fn start_on(folder: TempDir) -> Self {
+        Self::start_in(folder, &[], "tester")
+    }
+
+    fn start_in(folder: TempDir, settings: &[Setting], key_name: &str) -> Self {
         let (process, address) = serve(folder.path(), settings);
         let mut server = Self {
             settings: settings.to_vec(),
@@ -39,7 +47,7 @@ impl Server {
             admin_key: String::new(),
             folder,
         };
-        server.admin_key = server.create_key(&["--name", "admin"]);
+        server.admin_key = server.create_key(&["--name", key_name]);
         server
     }
 
