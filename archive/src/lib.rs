@@ -6,6 +6,7 @@ mod checked_file;
 mod error;
 mod folder;
 mod list;
+mod reached;
 mod recents;
 pub mod record;
 mod seal;
@@ -13,4 +14,5 @@ mod segment;
 mod table;
 
 pub use error::ArchiveError;
+pub use reached::Reached;
 pub use table::{Archive, Options};

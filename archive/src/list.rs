@@ -37,7 +37,7 @@ impl Archive {
     }
 
     /// The sources that may hold clicks of the filter's id range, as they are at one moment.
-    fn sources(&self, filter: &ClickFilter) -> Vec<Source> {
+    pub(crate) fn sources(&self, filter: &ClickFilter) -> Vec<Source> {
         let (segments, recents) = {
             let state = self.read();
             let recents: Vec<_> = state.recents.files.iter().map(RecentFile::snapshot).collect();
@@ -55,7 +55,7 @@ impl Archive {
 }
 
 /// A run of clicks in the order of their ids.
-enum Source {
+pub(crate) enum Source {
     Segment(Arc<Segment>),
     Recents(Arc<Block>),
 }

@@ -62,7 +62,8 @@ impl Block {
         &self.arena[self.rows[index].start as usize..end]
     }
 
-    fn record(&self, index: usize) -> Record<'_> {
+    /// The record of the `index`th row, read.
+    pub fn record(&self, index: usize) -> Record<'_> {
         Record::parse(self.bytes(index)).expect("checked when it was pushed")
     }
 
@@ -76,7 +77,7 @@ impl Block {
     }
 
     /// The rows in the filter's id range.
-    fn within(&self, filter: &ClickFilter) -> Range<usize> {
+    pub fn within(&self, filter: &ClickFilter) -> Range<usize> {
         let start = self.rows.partition_point(|row| row.id < filter.from);
         let end = self.rows.partition_point(|row| row.id < filter.before);
         start..end.max(start)

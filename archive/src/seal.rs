@@ -23,7 +23,7 @@ impl Archive {
         let records: Vec<Record<'_>> = closed.blocks.iter().flat_map(|block| block.records()).collect();
         let mut counts = Counts::default();
         for record in &records {
-            counts.add(record.id(), record.first.offer_id, record.first.affiliate_id);
+            counts.add(record);
         }
         let (Some(first_click), Some(last_click)) = (counts.first_click, counts.last_click) else {
             return Ok(None);
@@ -40,6 +40,7 @@ impl Archive {
             last_click,
             rows_by_offer: counts.by_offer(),
             rows_by_affiliate: counts.by_affiliate(),
+            reached: Some(counts.reached()),
         };
         segment.file_bytes = self.folder.write(&segment, &records)?;
         Ok(Some(segment))

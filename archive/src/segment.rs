@@ -23,6 +23,9 @@ pub(crate) const FORMAT: u32 = 2;
 /// page index, kept in memory for cached segments, larger.
 const PAGE_ROWS: usize = 512;
 
+/// Rows decoded at a time where all of a file is read: bounds the memory.
+const CHUNK_ROWS: usize = 8192;
+
 /// What a segment's file says about itself.
 fn key_values(segment: &Segment) -> Vec<KeyValue> {
     [
@@ -38,10 +41,14 @@ fn key_values(segment: &Segment) -> Vec<KeyValue> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use domain::archive_query::ClickFilter;
     use domain::click::Click;
     use domain::ids::{ClickId, NodeNumber, OfferId};
 
     use super::*;
+    use crate::reached::Reached;
     use crate::record::Record;
 
     #[test]
@@ -68,6 +75,7 @@ mod tests {
             last_click: clicks[599].id,
             rows_by_offer: Vec::new(),
             rows_by_affiliate: Vec::new(),
+            reached: None,
         };
         let records: Vec<Record<'_>> = written.iter().map(Record::from).collect();
         let (_, sums) = write(&path, &segment, &records).expect("writable");
@@ -76,6 +84,10 @@ mod tests {
         let reader = SegmentReader::open(&path, &sums_path, &segment).expect("known");
         assert_eq!(reader.clicks(std::slice::from_ref(&(0..600))).expect("readable"), clicks);
         assert_eq!(reader.find(clicks[7].id).expect("readable").as_ref(), Some(&clicks[7]));
+        let all = ClickFilter { from: ClickId::MIN, before: ClickId::MAX, offer_id: None, affiliate_id: None };
+        let mut reached = Reached::default();
+        reader.add_reached(&all, &mut reached).expect("readable");
+        assert_eq!(reached.by_offer, HashMap::from([(OfferId(3), 600)]));
         for format in [0, 2, 3] {
             let other = Segment { format, ..segment.clone() };
             assert!(SegmentReader::open(&path, &sums_path, &other).is_err(), "{format}");

@@ -1,7 +1,7 @@
 //! A segment as the catalogue knows it: a sealed, immutable file of clicks. `archive` writes and
 //! reads the file, `ledger` keeps the row.
 
-use crate::ids::{AffiliateId, ClickId, NodeNumber, OfferId};
+use crate::ids::{AffiliateId, CampaignId, ClickId, NodeNumber, OfferId};
 
 /// One sealed file of clicks. Its name is its journal range, so sealing twice is sealing once.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -28,6 +28,17 @@ pub struct Segment {
     pub rows_by_offer: Vec<(OfferId, u64)>,
     /// How many clicks of each affiliate, by id.
     pub rows_by_affiliate: Vec<(AffiliateId, u64)>,
+    /// How many of its clicks reached an offer; none for a segment catalogued before this was counted.
+    pub reached: Option<ReachedRows>,
+}
+
+/// How many of a segment's clicks reached an offer.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ReachedRows {
+    /// By the offer reached (see `Click::reached_offer_id`), by id.
+    pub by_offer: Vec<(OfferId, u64)>,
+    /// By the campaign of those that reached the offer their link asked for, by id.
+    pub by_campaign: Vec<(CampaignId, u64)>,
 }
 
 impl Segment {

@@ -38,13 +38,26 @@ impl Server {
     /// Starts one with these settings.
     pub fn start_with(settings: &[Setting]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut server = Self::start_in(folder.path(), settings, Box::new(|command| command));
+        Self::start_owning(folder, settings, "admin")
+    }
+
+    /// Starts one on a data folder that is there, and has a key named `tester` made.
+    pub fn start_on(folder: TempDir) -> Self {
+        Self::start_owning(folder, &[], "tester")
+    }
+
+    fn start_owning(folder: TempDir, settings: &[Setting], key_name: &str) -> Self {
+        let mut server = Self::launch(folder.path(), settings, Box::new(|command| command), key_name);
         server.folder = Some(folder);
         server
     }
 
     /// Starts one on a data folder that outlives it.
     pub fn start_in(data: &Path, settings: &[Setting], runner: Runner) -> Self {
+        Self::launch(data, settings, runner, "admin")
+    }
+
+    fn launch(data: &Path, settings: &[Setting], runner: Runner, key_name: &str) -> Self {
         let mut server = Self {
             data: data.to_owned(),
             settings: settings.to_vec(),
@@ -55,7 +68,7 @@ impl Server {
             folder: None,
         };
         server.start_again();
-        server.admin_key = server.create_key(&["--name", "admin"]);
+        server.admin_key = server.create_key(&["--name", key_name]);
         server
     }
 

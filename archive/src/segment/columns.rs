@@ -27,6 +27,9 @@ pub(super) const CLICK_ID: usize = 0;
 pub(super) const CLICK_DATE: usize = 1;
 pub(super) const OFFER_ID: usize = 2;
 pub(super) const AFFILIATE_ID: usize = 4;
+pub(super) const CAMPAIGN_ID: usize = 5;
+pub(super) const DISPOSITION: usize = 7;
+pub(super) const REDIRECT_OFFER_ID: usize = 21;
 
 pub(super) struct Column {
     pub name: &'static str,
@@ -293,7 +296,16 @@ mod tests {
 
     #[test]
     fn the_columns_read_by_themselves_stand_where_they_are_looked_for() {
-        let names = [CLICK_ID, CLICK_DATE, OFFER_ID, AFFILIATE_ID].map(|index| COLUMNS[index].name);
-        assert_eq!(names, ["click_id", "click_date", "offer_id", "affiliate_id"]);
+        for (index, name) in [
+            (CLICK_ID, "click_id"),
+            (CLICK_DATE, "click_date"),
+            (OFFER_ID, "offer_id"),
+            (AFFILIATE_ID, "affiliate_id"),
+            (CAMPAIGN_ID, "campaign_id"),
+            (DISPOSITION, "disposition"),
+            (REDIRECT_OFFER_ID, "redirect_offer_id"),
+        ] {
+            assert_eq!(COLUMNS[index].name, name);
+        }
     }
 }

@@ -23,9 +23,13 @@ use parquet::file::reader::SerializedPageReader;
 
 use crate::checked_file::CheckedFile;
 use crate::error::ArchiveError;
+use crate::reached::Reached;
 
-use super::columns::{AFFILIATE_ID, CLICK_ID, Column, OFFER_ID, Values, columns, schema};
-use super::{FORMAT, key_values};
+use super::columns::{
+    AFFILIATE_ID, CAMPAIGN_ID, CLICK_ID, Column, DISPOSITION, OFFER_ID, REDIRECT_OFFER_ID, Values, columns,
+    schema,
+};
+use super::{CHUNK_ROWS, FORMAT, key_values};
 
 /// An open segment with its parsed metadata.
 pub(crate) struct SegmentReader {
@@ -82,9 +86,8 @@ impl SegmentReader {
 
     /// The rows that match, in order.
     pub fn matching(&self, filter: &ClickFilter) -> Result<Vec<Range<usize>>, ArchiveError> {
-        let start = self.position(filter.from)?.unwrap_or_else(|row| row);
-        let end = self.position(filter.before)?.unwrap_or_else(|row| row);
-        if start >= end {
+        let Range { start, end } = self.within(filter)?;
+        if start == end {
             return Ok(Vec::new());
         }
         let offers = self.wanted(OFFER_ID, filter.offer_id.map(|id| id.0), start..end)?;
@@ -94,6 +97,46 @@ impl SegmentReader {
             (Some(one), None) | (None, Some(one)) => runs(start, one.into_iter()),
             (Some(one), Some(other)) => runs(start, one.into_iter().zip(other).map(|(a, b)| a && b)),
         })
+    }
+
+    /// The rows in the filter's id range.
+    fn within(&self, filter: &ClickFilter) -> Result<Range<usize>, ArchiveError> {
+        let start = self.position(filter.from)?.unwrap_or_else(|row| row);
+        let end = self.position(filter.before)?.unwrap_or_else(|row| row);
+        Ok(start..end.max(start))
+    }
+
+    /// Counts the clicks in the filter's id range that reached an offer.
+    pub fn add_reached(&self, filter: &ClickFilter, reached: &mut Reached) -> Result<(), ArchiveError> {
+        let Range { start, end } = self.within(filter)?;
+        for first in (start..end).step_by(CHUNK_ROWS) {
+            let rows = first..end.min(first + CHUNK_ROWS);
+            let rows = slice::from_ref(&rows);
+            let (offers, _) = self.read_column::<Int32Type>(OFFER_ID, rows)?;
+            let (dispositions, _) = self.read_column::<ByteArrayType>(DISPOSITION, rows)?;
+            let campaigns = self.optional_numbers(CAMPAIGN_ID, rows)?;
+            let redirects = self.optional_numbers(REDIRECT_OFFER_ID, rows)?;
+            for (row, offer_id) in offers.into_iter().enumerate() {
+                let disposition = str_of(&dispositions[row]).and_then(|name| name.parse().ok());
+                let disposition = disposition.ok_or_else(|| self.damage("a bad disposition"))?;
+                reached.add(disposition, offer_id.cast_unsigned(), campaigns[row], redirects[row]);
+            }
+        }
+        Ok(())
+    }
+
+    /// The numbers in `rows` of a column that not every row, nor every format, has.
+    fn optional_numbers(
+        &self,
+        column: usize,
+        rows: &[Range<usize>],
+    ) -> Result<Vec<Option<u32>>, ArchiveError> {
+        if column >= self.columns.len() {
+            return Ok(vec![None; rows.iter().map(ExactSizeIterator::len).sum()]);
+        }
+        let (values, present) = self.read_column::<Int32Type>(column, rows)?;
+        let mut values = values.into_iter().map(i32::cast_unsigned);
+        Ok(present.into_iter().map(|level| if level > 0 { values.next() } else { None }).collect())
     }
 
     /// The clicks of `rows`, which are in order.

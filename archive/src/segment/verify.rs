@@ -5,16 +5,16 @@ use std::path::Path;
 use std::slice;
 
 use domain::ids::{AffiliateId, ClickId, OfferId};
-use domain::segment::Segment;
+use domain::segment::{ReachedRows, Segment};
 use parquet::data_type::Int64Type;
 
 use crate::error::ArchiveError;
+use crate::reached::Reached;
+use crate::record::Record;
 
+use super::CHUNK_ROWS;
 use super::columns::CLICK_DATE;
 use super::read::SegmentReader;
-
-/// Clicks decoded at a time: bounds the memory.
-const CHUNK_ROWS: usize = 8192;
 
 /// Checks every byte against the checksums, every click against the order, and the sums against
 /// the catalogue.
@@ -37,7 +37,7 @@ pub(crate) fn verify(path: &Path, sums_path: &Path, segment: &Segment) -> Result
                 return Err(damage("a date that is not its click's"));
             }
             last = Some(click.id);
-            counts.add(click.id, click.offer_id.0, click.affiliate_id.0);
+            counts.add(&Record::from(click));
         }
     }
     if counts.agree_with(segment) { Ok(()) } else { Err(damage("other clicks than the catalogue says")) }
@@ -50,15 +50,17 @@ pub(crate) struct Counts {
     pub last_click: Option<ClickId>,
     by_offer: BTreeMap<u32, u64>,
     by_affiliate: BTreeMap<u32, u64>,
+    reached: Reached,
 }
 
 impl Counts {
     /// Counts one more click, with an id above those before it.
-    pub fn add(&mut self, id: ClickId, offer_id: u32, affiliate_id: u32) {
-        self.first_click.get_or_insert(id);
-        self.last_click = Some(id);
-        *self.by_offer.entry(offer_id).or_default() += 1;
-        *self.by_affiliate.entry(affiliate_id).or_default() += 1;
+    pub fn add(&mut self, record: &Record<'_>) {
+        self.first_click.get_or_insert(record.id());
+        self.last_click = Some(record.id());
+        *self.by_offer.entry(record.first.offer_id).or_default() += 1;
+        *self.by_affiliate.entry(record.first.affiliate_id).or_default() += 1;
+        self.reached.add_record(record);
     }
 
     pub fn by_offer(&self) -> Vec<(OfferId, u64)> {
@@ -69,10 +71,15 @@ impl Counts {
         self.by_affiliate.iter().map(|(&id, &rows)| (AffiliateId(id), rows)).collect()
     }
 
+    pub fn reached(&self) -> ReachedRows {
+        self.reached.to_rows()
+    }
+
     fn agree_with(&self, segment: &Segment) -> bool {
         self.first_click == Some(segment.first_click)
             && self.last_click == Some(segment.last_click)
             && self.by_offer() == segment.rows_by_offer
             && self.by_affiliate() == segment.rows_by_affiliate
+            && segment.reached.as_ref().is_none_or(|reached| *reached == self.reached())
     }
 }

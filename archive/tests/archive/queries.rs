@@ -1,7 +1,9 @@
 //! Every question against a naive scan, with clicks in recents and in segments.
 
+use archive::Reached;
 use domain::archive_query::ClickFilter;
 use domain::ids::{AffiliateId, ClickId, OfferId};
+use domain::segment::Segment;
 use proptest::prelude::*;
 
 use crate::builders::{AFFILIATES, ALL, OFFERS, Shelf, click, clicks, naive, push, seal};
@@ -61,6 +63,33 @@ proptest! {
             let expected = naive(&all, &filter, offset, limit);
             prop_assert_eq!(shelf.archive.count(&filter).expect("readable"), expected.total);
             prop_assert_eq!(shelf.archive.list(&filter, offset, limit).expect("readable"), expected);
+        }
+    }
+
+    #[test]
+    fn every_count_of_clicks_that_reached_an_offer_equals_a_naive_scan(
+        files in any_files(),
+        catalogued_before: bool,
+        ranges in prop::collection::vec((any_bound(), any_bound()), 12),
+    ) {
+        let shelf = shelf_of(&files);
+        let all = clicks(0..files.iter().map(|(rows, _)| rows).sum());
+        if catalogued_before {
+            for segment in shelf.archive.segments().iter() {
+                shelf.archive.publish(Segment { reached: None, ..Segment::clone(segment) });
+            }
+        }
+        for (from, before) in ranges {
+            let mut expected = Reached::default();
+            for click in all.iter().filter(|click| from <= click.id && click.id < before) {
+                if let Some(offer_id) = click.reached_offer_id() {
+                    *expected.by_offer.entry(offer_id).or_default() += 1;
+                }
+                if let Some(id) = click.campaign_id.filter(|_| click.disposition.reached_the_offer()) {
+                    *expected.by_campaign.entry(id).or_default() += 1;
+                }
+            }
+            prop_assert_eq!(shelf.archive.reached(from, before).expect("readable"), expected);
         }
     }
 }

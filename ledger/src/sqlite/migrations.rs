@@ -9,8 +9,7 @@ use crate::LedgerError;
 
 const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0001_core.sql"),
-    // 0002 is on its way.
-    "",
+    include_str!("../../migrations/sqlite/0002_segments.sql"),
     include_str!("../../migrations/sqlite/0003_impressions.sql"),
     include_str!("../../migrations/sqlite/0004_targeting.sql"),
 ];
@@ -56,7 +55,7 @@ mod tests {
     use domain::network::{Attribution, MediaStatus};
 
     use super::*;
-    use crate::NetworkBook as _;
+    use crate::{NetworkBook as _, SegmentCatalogue as _};
     use crate::sqlite::SqliteLedger;
 
     #[test]
@@ -67,6 +66,22 @@ mod tests {
         Connection::open(&path).expect("opens").pragma_update(None, "user_version", 99).expect("set");
         let error = SqliteLedger::open(&path).expect_err("too new");
         assert!(matches!(error, LedgerError::TooNew { found: 99, .. }), "{error}");
+    }
+
+    #[test]
+    fn a_segment_of_an_earlier_release_is_listed_with_nothing_counted_later() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ledger.sqlite");
+        let earlier = Connection::open(&path).expect("opens");
+        earlier.execute_batch(MIGRATIONS[0]).expect("made");
+        earlier.pragma_update(None, "user_version", 1).expect("set");
+        earlier.pragma_update(None, "application_id", APPLICATION_ID).expect("set");
+        let row = "INSERT INTO segments VALUES (1, 1, 9, 2, 1, 9, 99, zeroblob(16), zeroblob(16), x'', x'')";
+        earlier.execute(row, ()).expect("entered");
+        drop(earlier);
+        let segments = SqliteLedger::open(&path).and_then(|ledger| ledger.list_segments()).expect("upgraded");
+        let [segment] = &segments[..] else { panic!("{segments:?}") };
+        assert_eq!((segment.rows, segment.last_seq, &segment.reached), (9, 9, &None));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The catalogue of segments in SQLite.
 
-use domain::ids::{AffiliateId, NodeNumber, OfferId};
-use domain::segment::Segment;
+use domain::ids::{AffiliateId, CampaignId, NodeNumber, OfferId};
+use domain::segment::{ReachedRows, Segment};
 use rusqlite::named_params;
 
 use super::row::{Row, signed, unsigned};
@@ -13,10 +13,11 @@ impl SegmentCatalogue for SqliteLedger {
     fn record_segment(&self, segment: &Segment) -> Result<(), LedgerError> {
         let sql = "-- record_segment\n\
             INSERT INTO segments (node, first_seq, last_seq, journal_file, format, rows, file_bytes, \
-            first_click, last_click, rows_by_offer, rows_by_affiliate) \
+            first_click, last_click, rows_by_offer, rows_by_affiliate, reached_by_offer, reached_by_campaign) \
             VALUES (:node, :first_seq, :last_seq, :journal_file, :format, :rows, :file_bytes, \
-            :first_click, :last_click, :rows_by_offer, :rows_by_affiliate) \
+            :first_click, :last_click, :rows_by_offer, :rows_by_affiliate, :reached_by_offer, :reached_by_campaign) \
             ON CONFLICT (node, first_seq) DO NOTHING";
+        let reached = segment.reached.as_ref();
         self.write(|tx| {
             let values = named_params! {
                 ":node": segment.node.get(),
@@ -28,8 +29,10 @@ impl SegmentCatalogue for SqliteLedger {
                 ":file_bytes": signed(segment.file_bytes),
                 ":first_click": segment.first_click.to_bytes(),
                 ":last_click": segment.last_click.to_bytes(),
-                ":rows_by_offer": pack(segment.rows_by_offer.iter().map(|(id, rows)| (id.0, *rows))),
-                ":rows_by_affiliate": pack(segment.rows_by_affiliate.iter().map(|(id, rows)| (id.0, *rows))),
+                ":rows_by_offer": pack(&segment.rows_by_offer, |id| id.0),
+                ":rows_by_affiliate": pack(&segment.rows_by_affiliate, |id| id.0),
+                ":reached_by_offer": reached.map(|it| pack(&it.by_offer, |id| id.0)),
+                ":reached_by_campaign": reached.map(|it| pack(&it.by_campaign, |id| id.0)),
             };
             tx.execute(sql, values).map_err(backend).map(drop)
         })
@@ -50,10 +53,9 @@ impl SegmentCatalogue for SqliteLedger {
 
 fn read(row: &rusqlite::Row<'_>) -> Result<Segment, LedgerError> {
     let row = Row::new("segments", row);
-    let counts = |column| {
-        let blob: Vec<u8> = row.get(column)?;
-        unpack(&blob).ok_or_else(|| row.corrupt(column))
-    };
+    let reached_by_offer = counts(&row, "reached_by_offer", OfferId)?;
+    let reached_by_campaign = counts(&row, "reached_by_campaign", CampaignId)?;
+    let reached = reached_by_offer.zip(reached_by_campaign);
     Ok(Segment {
         node: NodeNumber::new(row.get("node")?).ok_or_else(|| row.corrupt("node"))?,
         journal_file: unsigned(row.get("journal_file")?),
@@ -64,26 +66,34 @@ fn read(row: &rusqlite::Row<'_>) -> Result<Segment, LedgerError> {
         file_bytes: unsigned(row.get("file_bytes")?),
         first_click: row.click_id("first_click")?,
         last_click: row.click_id("last_click")?,
-        rows_by_offer: counts("rows_by_offer")?.into_iter().map(|(id, rows)| (OfferId(id), rows)).collect(),
-        rows_by_affiliate: counts("rows_by_affiliate")?
-            .into_iter()
-            .map(|(id, rows)| (AffiliateId(id), rows))
-            .collect(),
+        rows_by_offer: counts(&row, "rows_by_offer", OfferId)?.unwrap_or_default(),
+        rows_by_affiliate: counts(&row, "rows_by_affiliate", AffiliateId)?.unwrap_or_default(),
+        reached: reached.map(|(by_offer, by_campaign)| ReachedRows { by_offer, by_campaign }),
     })
 }
 
-fn pack(counts: impl Iterator<Item = (u32, u64)>) -> Vec<u8> {
-    counts.flat_map(|(id, rows)| id.to_le_bytes().into_iter().chain(rows.to_le_bytes())).collect()
+/// A column of counts; none where it is null.
+fn counts<Id>(
+    row: &Row<'_, '_>,
+    column: &'static str,
+    id: impl Fn(u32) -> Id,
+) -> Result<Option<Vec<(Id, u64)>>, LedgerError> {
+    let blob: Option<Vec<u8>> = row.get(column)?;
+    let unpack = |blob: Vec<u8>| unpack(&blob, id).ok_or_else(|| row.corrupt(column));
+    blob.map(unpack).transpose()
 }
 
-fn unpack(blob: &[u8]) -> Option<Vec<(u32, u64)>> {
+fn pack<Id: Copy>(counts: &[(Id, u64)], number: impl Fn(Id) -> u32) -> Vec<u8> {
+    let pair = |(id, rows): &(Id, u64)| [&number(*id).to_le_bytes()[..], &rows.to_le_bytes()].concat();
+    counts.iter().flat_map(pair).collect()
+}
+
+fn unpack<Id>(blob: &[u8], id: impl Fn(u32) -> Id) -> Option<Vec<(Id, u64)>> {
     let (pairs, rest) = blob.as_chunks::<12>();
     let counts = pairs.iter().map(|pair| {
-        let (id, rows) = pair.split_at(4);
-        (
-            u32::from_le_bytes(id.try_into().expect("4 bytes")),
-            u64::from_le_bytes(rows.try_into().expect("8 bytes")),
-        )
+        let (number, rows) = pair.split_at(4);
+        let number = u32::from_le_bytes(number.try_into().expect("4 bytes"));
+        (id(number), u64::from_le_bytes(rows.try_into().expect("8 bytes")))
     });
     rest.is_empty().then(|| counts.collect())
 }

@@ -1,7 +1,7 @@
 //! The catalogue's promises.
 
-use domain::ids::{AffiliateId, ClickId, NodeNumber, OfferId};
-use domain::segment::Segment;
+use domain::ids::{AffiliateId, CampaignId, ClickId, NodeNumber, OfferId};
+use domain::segment::{ReachedRows, Segment};
 
 use crate::sample::Open;
 
@@ -19,6 +19,11 @@ fn segment(first_seq: u64) -> Segment {
         last_click: click(9),
         rows_by_offer: vec![(OfferId(1), 4), (OfferId(u32::MAX), 6)],
         rows_by_affiliate: vec![(AffiliateId(2), 10)],
+        // Some were catalogued before this was counted.
+        reached: (first_seq > 1).then(|| ReachedRows {
+            by_offer: vec![(OfferId(1), 3), (OfferId(9), 1)],
+            by_campaign: vec![(CampaignId(5), 3)],
+        }),
     }
 }
 

@@ -1,0 +1,5 @@
+-- Clicks that reached an offer, counted when a segment is written. Null: catalogued before that.
+-- Pairs of id and count, like rows_by_offer.
+
+ALTER TABLE segments ADD COLUMN reached_by_offer BLOB;
+ALTER TABLE segments ADD COLUMN reached_by_campaign BLOB;
