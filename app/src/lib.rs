@@ -4,6 +4,7 @@
 mod administer;
 mod authenticate;
 mod chance;
+mod click_caps;
 mod clock;
 mod conversion_writer;
 mod countries;

@@ -27,9 +27,9 @@ pub const DEFAULT_EVENT_NAME: &str = "Conversion";
 /// Landing pages one offer may have that are not deleted: each is weighed on every click.
 pub const LANDING_PAGES_MAX: usize = 100;
 
-/// A status word that is not one of those allowed.
+/// A word that is not one of those allowed.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("not a status: use {}", .0.join(", "))]
+#[error("use one of {}", .0.join(", "))]
 pub struct UnknownState(pub Vec<&'static str>);
 
 /// Enums whose values have a name in the API and in the ledger.
@@ -554,7 +554,7 @@ mod tests {
             assert_eq!(status.name().parse(), Ok(*status));
         }
         let error = "gone".parse::<CampaignStatus>().expect_err("unknown");
-        assert_eq!(error.to_string(), "not a status: use active, paused, deleted");
+        assert_eq!(error.to_string(), "use one of active, paused, deleted");
     }
 
     #[test]
