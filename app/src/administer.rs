@@ -4,12 +4,15 @@
 use std::sync::Arc;
 
 use domain::access::Caller;
-use domain::ids::{AdvertiserId, AffiliateId, CampaignId, OfferId};
-use domain::network::{Advertiser, Affiliate, Campaign, Offer};
+use domain::caps::Cap;
+use domain::ids::{AdvertiserId, AffiliateId, CampaignId, CapId, CreativeId, LandingPageId, OfferId, RuleId};
+use domain::network::{Advertiser, Affiliate, Campaign, Creative, LandingPage, Offer};
 use domain::network_change::{
-    AdvertiserChange, AffiliateChange, CampaignChange, CreateAdvertiser, CreateAffiliate, CreateCampaign,
-    CreateOffer, OfferChange, Rejected,
+    AdvertiserChange, AffiliateChange, CampaignChange, CapChange, CreateAdvertiser, CreateAffiliate,
+    CreateCampaign, CreateCap, CreateCreative, CreateLandingPage, CreateOffer, CreateRule, CreativeChange,
+    LandingPageChange, OfferChange, Rejected, RuleChange,
 };
+use domain::targeting::Rule;
 use ledger::{Ledger, LedgerError};
 
 use crate::failure::blocking;
@@ -105,6 +108,79 @@ impl App {
         change: CampaignChange,
     ) -> Result<Campaign, ChangeError> {
         self.change(caller, move |ledger| ledger.update_campaign(id, change)).await
+    }
+
+    /// Creates a creative.
+    pub async fn create_creative(
+        &self,
+        caller: &Caller,
+        create: CreateCreative,
+    ) -> Result<Creative, ChangeError> {
+        let now = self.clock.now();
+        self.change(caller, move |ledger| ledger.create_creative(create, now)).await
+    }
+
+    /// Changes a creative.
+    pub async fn update_creative(
+        &self,
+        caller: &Caller,
+        id: CreativeId,
+        change: CreativeChange,
+    ) -> Result<Creative, ChangeError> {
+        self.change(caller, move |ledger| ledger.update_creative(id, change)).await
+    }
+
+    /// Creates a landing page.
+    pub async fn create_landing_page(
+        &self,
+        caller: &Caller,
+        create: CreateLandingPage,
+    ) -> Result<LandingPage, ChangeError> {
+        let now = self.clock.now();
+        self.change(caller, move |ledger| ledger.create_landing_page(create, now)).await
+    }
+
+    /// Changes a landing page.
+    pub async fn update_landing_page(
+        &self,
+        caller: &Caller,
+        id: LandingPageId,
+        change: LandingPageChange,
+    ) -> Result<LandingPage, ChangeError> {
+        self.change(caller, move |ledger| ledger.update_landing_page(id, change)).await
+    }
+
+    /// Creates a targeting rule.
+    pub async fn create_rule(&self, caller: &Caller, create: CreateRule) -> Result<Rule, ChangeError> {
+        let now = self.clock.now();
+        self.change(caller, move |ledger| ledger.create_rule(create, now)).await
+    }
+
+    /// Changes a targeting rule, which gets a new version.
+    pub async fn update_rule(
+        &self,
+        caller: &Caller,
+        id: RuleId,
+        change: RuleChange,
+    ) -> Result<Rule, ChangeError> {
+        let now = self.clock.now();
+        self.change(caller, move |ledger| ledger.update_rule(id, change, now)).await
+    }
+
+    /// Creates a cap.
+    pub async fn create_cap(&self, caller: &Caller, create: CreateCap) -> Result<Cap, ChangeError> {
+        let now = self.clock.now();
+        self.change(caller, move |ledger| ledger.create_cap(create, now)).await
+    }
+
+    /// Changes a cap.
+    pub async fn update_cap(
+        &self,
+        caller: &Caller,
+        id: CapId,
+        change: CapChange,
+    ) -> Result<Cap, ChangeError> {
+        self.change(caller, move |ledger| ledger.update_cap(id, change)).await
     }
 
     async fn change<T: Send + 'static>(

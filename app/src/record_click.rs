@@ -145,8 +145,10 @@ impl App {
             archive::record::encode(&click, bytes);
             recorded = Some((click, decision, footprint));
         });
-        if let (Err(_), Some((click, decision, _))) = (&appended, &recorded) {
-            self.sequence().caps.give_back(&decision.caps, click.id.time());
+        if let (Err(_), Some((click, decision, _))) = (&appended, &recorded)
+            && let Some((offer_id, campaign_id)) = decision.taken
+        {
+            self.sequence().caps.give_back(offer_id, campaign_id, click.id.time());
         }
         let seq = appended.map_err(|error| match error {
             AppendError::Full { .. } => NotSent::Overloaded,

@@ -15,7 +15,9 @@ fn defaults_are_as_documented() {
             "payout_type": "cpa", "revenue": "R", "revenue_type": "cpa", "currency": "USD", "session_hours": 720,
             "conversion_approval": "auto", "one_per_click": false, "allow_duplicates": false,
             "allow_deep_link": false, "deep_link_hosts": "",
-            "expiration_date": null, "date_created": "2026-06-19 14:30:00"
+            "expiration_date": null, "date_created": "2026-06-19 14:30:00", "start_date": null,
+            "schedule": null, "time_zone": null, "redirect_url": null, "redirect_offer_id": null,
+            "thank_you_url": null, "attribution": "first_touch", "throw_out_seconds": null
         })
         .to_string()
         .replace("\"P\"", "18.00")

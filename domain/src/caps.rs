@@ -1,14 +1,16 @@
 //! Caps: how much an offer or a campaign takes in a day, a week, a month or for ever. Click caps
 //! are counted here, in memory, by whoever decides clicks one after the other; so never one over.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
+use rustc_hash::FxHashMap;
 
 use crate::ids::{CampaignId, CapId, EventId, OfferId};
 use crate::money::Amount;
+use crate::network::Network;
 
 /// Caps one offer may have that are not deleted, its campaigns' included: each is looked at on every click.
 pub const CAPS_MAX: usize = 1000;
@@ -159,87 +161,98 @@ impl Window {
 
 /// Whoever counts the clicks that caps are asked about.
 pub trait CapTally {
-    /// Takes one click from each of `caps`, or from none where one of them is used up: that one is
-    /// the answer.
-    fn take<'c>(&mut self, caps: &[&'c Cap], now: Timestamp) -> Result<(), &'c Cap>;
+    /// Takes a click that would reach `offer_id` through `campaign_id`, or says what happens instead
+    /// because a cap is used up.
+    fn take(&mut self, offer_id: OfferId, campaign_id: Option<CampaignId>, now: Timestamp) -> Result<(), AtCap>;
 }
 
 /// How many clicks each cap has taken in its present window.
 #[derive(Debug, Default)]
 pub struct ClickCaps {
-    counters: HashMap<CapId, Counter>,
+    counters: FxHashMap<OfferId, Vec<Counter>>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Counter {
-    interval: Interval,
+    cap: Arc<Cap>,
     zone: TimeZone,
     window: Window,
     used: u64,
+    /// It is known what the window had seen before counting began. Until then it counts and holds nothing up.
+    is_in_force: bool,
 }
 
 impl ClickCaps {
-    /// Counts for a cap from now on, with what its window has seen before.
-    pub fn count(&mut self, cap: &Cap, zone: &TimeZone, now: Timestamp) {
-        let window = Window::of(cap.interval, zone, now);
-        let counter = Counter { interval: cap.interval, zone: zone.clone(), window, used: 0 };
-        self.counters.insert(cap.id, counter);
-    }
-
-    /// Adds what `window` had seen before counting began, where the counter still is in it.
-    pub fn restore(&mut self, cap_id: CapId, window: Window, used: u64) {
-        if let Some(counter) = self.counters.get_mut(&cap_id).filter(|it| it.window == window) {
-            counter.used += used;
+    /// Counts for the click caps of `network` and no others. Returns those that begin only now, with
+    /// their windows: they are in force once [`ClickCaps::restore`] has told what was before.
+    pub fn arrange(&mut self, network: &Network, zone: &TimeZone, now: Timestamp) -> Vec<(Arc<Cap>, Window)> {
+        let mut before = std::mem::take(&mut self.counters);
+        let mut begun = Vec::new();
+        for cap in network.caps().filter(|cap| cap.is_for_clicks()) {
+            let own = network.offer(cap.offer_id).and_then(|offer| offer.zone.as_ref());
+            let zone = own.map_or(zone, |own| own.rules());
+            let counted = before.get_mut(&cap.offer_id).and_then(|all| {
+                let same = |it: &Counter| {
+                    it.cap.id == cap.id && it.cap.interval == cap.interval && it.zone == *zone && it.is_in_force
+                };
+                all.iter().position(same).map(|at| all.swap_remove(at))
+            });
+            let counter = counted.map(|it| Counter { cap: Arc::clone(cap), ..it }).unwrap_or_else(|| {
+                let window = Window::of(cap.interval, zone, now);
+                begun.push((Arc::clone(cap), window));
+                Counter { cap: Arc::clone(cap), zone: zone.clone(), window, used: 0, is_in_force: false }
+            });
+            self.counters.entry(cap.offer_id).or_default().push(counter);
         }
+        begun
     }
 
-    /// Whether the cap is counted, in this interval and zone.
-    pub fn counts(&self, cap: &Cap, zone: &TimeZone) -> bool {
-        self.counters.get(&cap.id).is_some_and(|it| it.interval == cap.interval && it.zone == *zone)
-    }
-
-    /// The window a cap counts in.
-    pub fn window(&self, cap_id: CapId) -> Option<Window> {
-        self.counters.get(&cap_id).map(|counter| counter.window)
-    }
-
-    /// How many clicks a cap has taken in its present window; none where it is not counted.
-    pub fn used(&mut self, cap_id: CapId, now: Timestamp) -> Option<u64> {
-        self.counters.get_mut(&cap_id).map(|counter| counter.at(now).used)
-    }
-
-    /// Gives back what [`CapTally::take`] took for a click that was not recorded after all.
-    pub fn give_back(&mut self, caps: &[&Cap], now: Timestamp) {
-        for cap in caps {
-            if let Some(counter) = self.counters.get_mut(&cap.id) {
-                let counter = counter.at(now);
-                counter.used = counter.used.saturating_sub(1);
+    /// Puts a cap in force, with what its `window` had seen before counting began.
+    pub fn restore(&mut self, cap: &Cap, window: Window, used: u64) {
+        if let Some(counter) = self.counter(cap) {
+            counter.is_in_force = true;
+            // Where the next window has begun meanwhile, all of it was counted.
+            if counter.window == window {
+                counter.used += used;
             }
         }
     }
 
-    /// Forgets the caps that are not in `kept`.
-    pub fn retain(&mut self, kept: impl Fn(CapId) -> bool) {
-        self.counters.retain(|id, _| kept(*id));
+    /// How many clicks a cap has taken in its present window; none where it is not counted.
+    pub fn used(&mut self, cap: &Cap, now: Timestamp) -> Option<u64> {
+        self.counter(cap).map(|counter| counter.at(now).used)
+    }
+
+    /// Gives back what [`CapTally::take`] took for a click that was not recorded after all.
+    pub fn give_back(&mut self, offer_id: OfferId, campaign_id: Option<CampaignId>, now: Timestamp) {
+        for counter in self.covering(offer_id, campaign_id) {
+            let counter = counter.at(now);
+            counter.used = counter.used.saturating_sub(1);
+        }
+    }
+
+    fn counter(&mut self, cap: &Cap) -> Option<&mut Counter> {
+        self.counters.get_mut(&cap.offer_id)?.iter_mut().find(|it| it.cap.id == cap.id)
+    }
+
+    fn covering(
+        &mut self,
+        offer_id: OfferId,
+        campaign_id: Option<CampaignId>,
+    ) -> impl Iterator<Item = &mut Counter> {
+        let counters = self.counters.get_mut(&offer_id).map_or(&mut [][..], Vec::as_mut_slice);
+        counters.iter_mut().filter(move |it| it.cap.covers(campaign_id))
     }
 }
 
 impl CapTally for ClickCaps {
-    fn take<'c>(&mut self, caps: &[&'c Cap], now: Timestamp) -> Result<(), &'c Cap> {
-        let full = |cap: &&&Cap| {
-            let counter = self.counters.get_mut(&cap.id);
-            // A cap that is not counted yet is not in force yet.
-            counter.is_some_and(|counter| counter.at(now).used >= cap.clicks_max())
-        };
-        let mut full = full;
-        if let Some(cap) = caps.iter().find(|cap| full(cap)) {
-            return Err(cap);
-        }
-        for cap in caps {
-            if let Some(counter) = self.counters.get_mut(&cap.id) {
-                counter.used += 1;
+    fn take(&mut self, offer_id: OfferId, campaign_id: Option<CampaignId>, now: Timestamp) -> Result<(), AtCap> {
+        for counter in self.covering(offer_id, campaign_id) {
+            if counter.at(now).used >= counter.cap.clicks_max() && counter.is_in_force {
+                return Err(counter.cap.at_cap);
             }
         }
+        self.covering(offer_id, campaign_id).for_each(|counter| counter.used += 1);
         Ok(())
     }
 }
@@ -249,9 +262,9 @@ impl CapTally for ClickCaps {
 pub struct Preview<'t>(pub &'t mut ClickCaps);
 
 impl CapTally for Preview<'_> {
-    fn take<'c>(&mut self, caps: &[&'c Cap], now: Timestamp) -> Result<(), &'c Cap> {
-        self.0.take(caps, now)?;
-        self.0.give_back(caps, now);
+    fn take(&mut self, offer_id: OfferId, campaign_id: Option<CampaignId>, now: Timestamp) -> Result<(), AtCap> {
+        self.0.take(offer_id, campaign_id, now)?;
+        self.0.give_back(offer_id, campaign_id, now);
         Ok(())
     }
 }
@@ -260,7 +273,7 @@ impl Counter {
     /// The counter at `now`: begun anew where its window is over.
     fn at(&mut self, now: Timestamp) -> &mut Self {
         if now >= self.window.until {
-            self.window = Window::of(self.interval, &self.zone, now);
+            self.window = Window::of(self.cap.interval, &self.zone, now);
             self.used = 0;
         }
         self
@@ -270,11 +283,15 @@ impl Counter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::sample;
+
+    const OFFER: OfferId = OfferId(2);
+    const CAMPAIGN: Option<CampaignId> = Some(CampaignId(5));
 
     fn cap(id: u32, interval: Interval, limit: &str) -> Cap {
         Cap {
             id: CapId(id),
-            offer_id: OfferId(2),
+            offer_id: OFFER,
             campaign_id: None,
             event_id: None,
             cap_type: CapType::Click,
@@ -288,6 +305,20 @@ mod tests {
 
     fn at(text: &str) -> Timestamp {
         text.parse().expect("a timestamp")
+    }
+
+    fn network(caps: &[&Cap]) -> Network {
+        let caps = caps.iter().copied().cloned().collect();
+        Network::new(crate::network::Entities { caps, ..sample::entities() })
+    }
+
+    /// Counts for these caps, which have seen nothing before.
+    fn counting(caps: &[&Cap], now: Timestamp) -> ClickCaps {
+        let mut counted = ClickCaps::default();
+        for (cap, window) in counted.arrange(&network(caps), &TimeZone::UTC, now) {
+            counted.restore(&cap, window, 0);
+        }
+        counted
     }
 
     #[test]
@@ -317,39 +348,67 @@ mod tests {
     #[test]
     fn never_one_over_and_anew_in_the_next_window() {
         let (cap, now) = (cap(1, Interval::Daily, "3"), at("2026-11-22T23:59:59Z"));
-        let mut caps = ClickCaps::default();
-        caps.count(&cap, &TimeZone::UTC, now);
-        caps.restore(cap.id, Window::of(cap.interval, &TimeZone::UTC, now), 1);
-        let taken = (0..10).filter(|_| caps.take(&[&cap], now).is_ok()).count();
-        assert_eq!((taken, caps.used(cap.id, now)), (2, Some(3)));
+        let mut caps = counting(&[&cap], now);
+        let taken = (0..10).filter(|_| caps.take(OFFER, CAMPAIGN, now).is_ok()).count();
+        assert_eq!((taken, caps.used(&cap, now)), (3, Some(3)));
+        assert_eq!(caps.take(OfferId(9), CAMPAIGN, now), Ok(()), "another offer");
         let tomorrow = at("2026-11-23T00:00:00Z");
-        assert_eq!(caps.used(cap.id, tomorrow), Some(0));
-        assert_eq!(caps.take(&[&cap], tomorrow), Ok(()));
+        assert_eq!(caps.used(&cap, tomorrow), Some(0));
+        assert_eq!(caps.take(OFFER, CAMPAIGN, tomorrow), Ok(()));
     }
 
     #[test]
     fn where_one_cap_is_used_up_none_is_taken_from() {
-        let (wide, narrow, now) =
-            (cap(1, Interval::Overall, "5"), cap(2, Interval::Daily, "1"), at("2026-11-22T00:00:00Z"));
+        let now = at("2026-11-22T00:00:00Z");
+        let wide = cap(1, Interval::Overall, "5");
+        let narrow = Cap { campaign_id: CAMPAIGN, at_cap: AtCap::Stop, ..cap(2, Interval::Daily, "1") };
+        let mut caps = counting(&[&wide, &narrow], now);
+        let used = |caps: &mut ClickCaps| [&wide, &narrow].map(|cap| caps.used(cap, now));
+        assert_eq!(Preview(&mut caps).take(OFFER, CAMPAIGN, now), Ok(()));
+        assert_eq!(used(&mut caps), [Some(0), Some(0)]);
+        assert_eq!(caps.take(OFFER, CAMPAIGN, now), Ok(()));
+        assert_eq!(caps.take(OFFER, CAMPAIGN, now), Err(AtCap::Stop));
+        assert_eq!(caps.take(OFFER, None, now), Ok(()), "another campaign's");
+        assert_eq!(used(&mut caps), [Some(2), Some(1)]);
+        caps.give_back(OFFER, CAMPAIGN, now);
+        assert_eq!(used(&mut caps), [Some(1), Some(0)]);
+    }
+
+    #[test]
+    fn a_cap_counts_before_it_is_in_force_and_begins_with_what_was_before() {
+        let (cap, now) = (cap(1, Interval::Daily, "3"), at("2026-11-22T12:00:00Z"));
         let mut caps = ClickCaps::default();
-        for cap in [&wide, &narrow] {
-            caps.count(cap, &TimeZone::UTC, now);
+        let begun = caps.arrange(&network(&[&cap]), &TimeZone::UTC, now);
+        let [(_, window)] = begun[..] else { panic!("{begun:?}") };
+        for _ in 0..2 {
+            assert_eq!(caps.take(OFFER, CAMPAIGN, now), Ok(()));
         }
-        assert_eq!(Preview(&mut caps).take(&[&wide, &narrow], now), Ok(()));
-        assert_eq!(caps.take(&[&wide, &narrow], now), Ok(()));
-        assert_eq!(caps.take(&[&wide, &narrow], now), Err(&narrow));
-        assert_eq!((caps.used(wide.id, now), caps.used(narrow.id, now)), (Some(1), Some(1)));
-        caps.give_back(&[&wide, &narrow], now);
-        assert_eq!((caps.used(wide.id, now), caps.used(narrow.id, now)), (Some(0), Some(0)));
+        caps.restore(&cap, window, 5);
+        assert_eq!(caps.used(&cap, now), Some(7));
+        assert_eq!(caps.take(OFFER, CAMPAIGN, now), Err(AtCap::Redirect));
     }
 
     #[test]
     fn what_was_counted_for_another_window_is_not_added() {
-        let (cap, yesterday, now) =
-            (cap(1, Interval::Daily, "3"), at("2026-11-21T12:00:00Z"), at("2026-11-22T12:00:00Z"));
-        let mut caps = ClickCaps::default();
-        caps.count(&cap, &TimeZone::UTC, now);
-        caps.restore(cap.id, Window::of(cap.interval, &TimeZone::UTC, yesterday), 3);
-        assert_eq!(caps.used(cap.id, now), Some(0));
+        let (cap, now) = (cap(1, Interval::Daily, "3"), at("2026-11-22T12:00:00Z"));
+        let mut caps = counting(&[&cap], now);
+        let yesterday = Window::of(cap.interval, &TimeZone::UTC, at("2026-11-21T12:00:00Z"));
+        caps.restore(&cap, yesterday, 3);
+        assert_eq!(caps.used(&cap, now), Some(0));
+    }
+
+    #[test]
+    fn a_changed_limit_keeps_the_count_and_a_changed_interval_begins_anew() {
+        let (before, now) = (cap(1, Interval::Daily, "1"), at("2026-11-22T12:00:00Z"));
+        let mut caps = counting(&[&before], now);
+        caps.take(OFFER, CAMPAIGN, now).expect("room");
+        assert!(caps.arrange(&network(&[&cap(1, Interval::Daily, "2")]), &TimeZone::UTC, now).is_empty());
+        assert_eq!(caps.take(OFFER, CAMPAIGN, now), Ok(()));
+        assert_eq!(caps.take(OFFER, CAMPAIGN, now), Err(AtCap::Redirect));
+        let weekly = cap(1, Interval::Weekly, "2");
+        assert_eq!(caps.arrange(&network(&[&weekly]), &TimeZone::UTC, now).len(), 1);
+        let gone = Cap { status: CapStatus::Deleted, ..weekly };
+        assert!(caps.arrange(&network(&[&gone]), &TimeZone::UTC, now).is_empty());
+        assert_eq!(caps.used(&before, now), None);
     }
 }

@@ -27,9 +27,9 @@ pub const DEFAULT_EVENT_NAME: &str = "Conversion";
 /// Landing pages one offer may have that are not deleted: each is weighed on every click.
 pub const LANDING_PAGES_MAX: usize = 100;
 
-/// A status word that is not one of those allowed.
+/// A word that is not one of those allowed.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("not a status: use {}", .0.join(", "))]
+#[error("use one of {}", .0.join(", "))]
 pub struct UnknownState(pub Vec<&'static str>);
 
 /// Enums whose values have a name in the API and in the ledger.
@@ -321,8 +321,6 @@ pub struct Traffic {
     pub rules: Vec<Arc<Rule>>,
     /// Active landing pages with a weight.
     pub landing_pages: Vec<Arc<LandingPage>>,
-    /// Active click caps, of the offer and of its campaigns.
-    pub click_caps: Vec<Arc<Cap>>,
 }
 
 impl Network {
@@ -364,13 +362,9 @@ impl Network {
                 self.traffic.entry(page.offer_id).or_default().landing_pages.push(Arc::clone(page));
             }
         }
-        for cap in self.caps.values().filter(|it| it.is_for_clicks()) {
-            self.traffic.entry(cap.offer_id).or_default().click_caps.push(Arc::clone(cap));
-        }
         for traffic in self.traffic.values_mut() {
             traffic.rules.sort_by_key(|it| (it.position, it.id));
             traffic.landing_pages.sort_by_key(|it| it.id);
-            traffic.click_caps.sort_by_key(|it| it.id);
         }
     }
 
@@ -554,7 +548,7 @@ mod tests {
             assert_eq!(status.name().parse(), Ok(*status));
         }
         let error = "gone".parse::<CampaignStatus>().expect_err("unknown");
-        assert_eq!(error.to_string(), "not a status: use active, paused, deleted");
+        assert_eq!(error.to_string(), "use one of active, paused, deleted");
     }
 
     #[test]

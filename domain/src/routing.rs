@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::caps::{AtCap, Cap, CapTally};
+use crate::caps::{AtCap, CapTally};
 use crate::click::Disposition;
 use crate::ids::{AffiliateId, CampaignId, CreativeId, LandingPageId, OfferId};
 use crate::network::{
@@ -98,8 +98,8 @@ pub struct Decision<'n> {
     pub landing_page_id: Option<LandingPageId>,
     /// The other offer it was sent to.
     pub redirect_offer_id: Option<OfferId>,
-    /// The caps it was taken from.
-    pub caps: Vec<&'n Cap>,
+    /// The offer and campaign whose caps it was taken from.
+    pub taken: Option<(OfferId, Option<CampaignId>)>,
     /// The rules tried and what they said: see [`crate::targeting::read_trail`].
     pub trail: String,
 }
@@ -200,15 +200,16 @@ impl<'n> Route<'n, '_> {
         self.situation.now = now;
         let Target { offer, campaign, creative, .. } = self.target;
         if self.disposition.reached_the_offer() {
-            let caps = self.caps(offer, campaign);
-            match tally.take(&caps, self.situation.now) {
+            let through = campaign.map(|it| it.id);
+            match tally.take(offer.id, through, now) {
                 Ok(()) => {
                     let (url, landing_page_id) = self.landing(offer, creative);
-                    return Decision { landing_page_id, caps, ..self.decision(Some(url)) };
+                    let taken = Some((offer.id, through));
+                    return Decision { landing_page_id, taken, ..self.decision(Some(url)) };
                 }
-                Err(cap) => {
+                Err(at_cap) => {
                     self.disposition = Disposition::Capped;
-                    if cap.at_cap == AtCap::Stop {
+                    if at_cap == AtCap::Stop {
                         return self.decision(None);
                     }
                 }
@@ -243,11 +244,11 @@ impl<'n> Route<'n, '_> {
             if blocked_by.is_some() || refuses(network, offer, &self.situation).is_some() {
                 continue;
             }
-            let caps = self.caps(offer, campaign);
-            if tally.take(&caps, self.situation.now).is_ok() {
+            // A campaign's caps are for its own links.
+            if tally.take(offer.id, None, self.situation.now).is_ok() {
                 let (url, landing_page_id) = self.landing(offer, None);
-                let redirect_offer_id = Some(offer.id);
-                return Decision { landing_page_id, redirect_offer_id, caps, ..self.decision(Some(url)) };
+                let (redirect_offer_id, taken) = (Some(offer.id), Some((offer.id, None)));
+                return Decision { landing_page_id, redirect_offer_id, taken, ..self.decision(Some(url)) };
             }
         }
         let global_redirect = self.situation.global_redirect;
@@ -260,16 +261,9 @@ impl<'n> Route<'n, '_> {
             url,
             landing_page_id: None,
             redirect_offer_id: None,
-            caps: Vec::new(),
+            taken: None,
             trail: self.trail,
         }
-    }
-
-    /// The click caps that a click to `offer` is taken from.
-    fn caps(&self, offer: &Offer, campaign: Option<&Campaign>) -> Vec<&'n Cap> {
-        let Some(traffic) = self.target.network.traffic(offer.id) else { return Vec::new() };
-        let campaign_id = campaign.map(|it| it.id);
-        traffic.click_caps.iter().map(AsRef::as_ref).filter(|cap| cap.covers(campaign_id)).collect()
     }
 
     /// The page a click to `offer` lands on: the creative's, else one of the offer's pages, else its URL.
@@ -337,7 +331,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::caps::{CapStatus, CapType, ClickCaps, Interval};
+    use crate::caps::{Cap, CapStatus, CapType, ClickCaps, Interval};
     use crate::click::{Country, Device};
     use crate::ids::{CapId, RuleId};
     use crate::money::Amount;
@@ -406,11 +400,15 @@ mod tests {
             change(&mut entities);
             let network = Network::new(entities);
             let mut tally = ClickCaps::default();
-            for cap in network.caps() {
-                tally.count(cap, &TimeZone::UTC, NOW);
+            for (cap, window) in tally.arrange(&network, &TimeZone::UTC, NOW) {
+                tally.restore(&cap, window, 0);
             }
             let global = Some(url("https://global.example/"));
             Self { network, global, sub_ids: Default::default(), tally }
+        }
+
+        fn used(&mut self, cap_id: u32) -> Option<u64> {
+            self.tally.used(self.network.cap(CapId(cap_id)).expect("a cap"), NOW)
         }
 
         /// Where a click goes: the disposition, the host, and the rules tried.
@@ -582,7 +580,7 @@ mod tests {
             let followed: Vec<_> = (0..3).map(|_| world.follow(|_| {})).collect();
             assert_eq!(followed[1].0, Disposition::Accepted);
             assert_eq!((followed[2].0, &*followed[2].1), (Disposition::Capped, host));
-            assert_eq!(world.tally.used(CapId(1), NOW), Some(2));
+            assert_eq!(world.used(1), Some(2));
         }
     }
 
@@ -595,8 +593,8 @@ mod tests {
         world.follow(|it| it.visitor.country = Country::UNKNOWN);
         world.follow(|it| it.is_repeat = true);
         world.follow(|_| {});
-        assert_eq!(world.tally.used(CapId(1), NOW), Some(2));
-        assert_eq!(world.tally.used(CapId(2), NOW), Some(0));
+        assert_eq!(world.used(1), Some(2));
+        assert_eq!(world.used(2), Some(0));
     }
 
     #[test]

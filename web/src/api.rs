@@ -3,10 +3,15 @@
 mod advertisers;
 mod affiliates;
 mod campaigns;
+mod caps;
 mod clicks;
 mod conversions;
+mod creatives;
 mod cursor;
+mod fields;
+mod landing_pages;
 mod offers;
+mod rules;
 mod view;
 
 use axum::Router;
@@ -35,4 +40,16 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/api/2/campaign.json", post(campaigns::create))
         .route("/api/2/update_campaign.json", post(campaigns::update))
         .route("/api/2/campaigns.json", get(campaigns::list))
+        .route("/api/2/creative.json", post(creatives::create))
+        .route("/api/2/update_creative.json", post(creatives::update))
+        .route("/api/2/creatives.json", get(creatives::list))
+        .route("/api/2/landing_page.json", post(landing_pages::create))
+        .route("/api/2/update_landing_page.json", post(landing_pages::update))
+        .route("/api/2/landing_pages.json", get(landing_pages::list))
+        .route("/api/2/rule.json", post(rules::create))
+        .route("/api/2/update_rule.json", post(rules::update))
+        .route("/api/2/rules.json", get(rules::list))
+        .route("/api/2/cap.json", post(caps::create))
+        .route("/api/2/update_cap.json", post(caps::update))
+        .route("/api/2/caps.json", get(caps::list))
 }

@@ -11,6 +11,7 @@ use domain::conversion_request::BadParameter;
 use domain::ids::ConversionId;
 use domain::network_change::{EntityKind, Rejected};
 use domain::routing::Unattributable;
+use domain::targeting::TARGETS;
 use hyper::StatusCode;
 use hyper::header::{self, HeaderValue};
 use serde::Serialize;
@@ -84,6 +85,22 @@ impl ApiError {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_body", message)
     }
 
+    /// There is no entity of the number that `parameter` gives.
+    fn entity_not_found(kind: EntityKind, parameter: &str) -> Self {
+        let (code, message) = match kind {
+            EntityKind::Advertiser => ("advertiser_not_found", "Advertiser Not Found"),
+            EntityKind::Offer => ("offer_not_found", "Offer Not Found"),
+            EntityKind::Affiliate => ("affiliate_not_found", "Affiliate Not Found"),
+            EntityKind::Campaign => ("campaign_not_found", "Campaign Not Found"),
+            EntityKind::Creative => ("creative_not_found", "Creative Not Found"),
+            EntityKind::LandingPage => ("landing_page_not_found", "Landing Page Not Found"),
+            EntityKind::Rule => ("rule_not_found", "Rule Not Found"),
+            EntityKind::Cap => ("cap_not_found", "Cap Not Found"),
+        };
+        let parameter = Some(parameter.to_owned());
+        Self { parameter, ..Self::new(StatusCode::NOT_FOUND, code, message) }
+    }
+
     /// Something inside is wrong. The answer tells only a number that is also in the log.
     fn internal(error: &(dyn std::error::Error + 'static), status: StatusCode, code: &'static str) -> Self {
         let request_id = request_id();
@@ -147,25 +164,28 @@ impl From<ChangeError> for ApiError {
 
 impl From<Rejected> for ApiError {
     fn from(rejected: Rejected) -> Self {
-        use EntityKind::{Advertiser, Affiliate, Campaign, Creative, Offer};
+        let conflict = |message: String| Self::new(StatusCode::CONFLICT, "conflict", message);
+        let invalid = |parameter, problem| BadParameter::invalid(parameter, problem).into();
         match rejected {
-            Rejected::NotFound(kind) => {
-                let (code, message) = match kind {
-                    Advertiser => ("advertiser_not_found", "Advertiser Not Found"),
-                    Offer => ("offer_not_found", "Offer Not Found"),
-                    Affiliate => ("affiliate_not_found", "Affiliate Not Found"),
-                    Campaign => ("campaign_not_found", "Campaign Not Found"),
-                    Creative => ("creative_not_found", "Creative Not Found"),
-                };
-                let parameter = Some(format!("{}_id", kind.name()));
-                Self { parameter, ..Self::new(StatusCode::NOT_FOUND, code, message) }
-            }
-            Rejected::CreativeOfOtherOffer => {
-                BadParameter::invalid("creative_id", "not a creative of this offer").into()
-            }
+            Rejected::NotFound(kind) => Self::entity_not_found(kind, &format!("{}_id", kind.name())),
+            Rejected::CreativeOfOtherOffer => invalid("creative_id", "not a creative of this offer"),
             Rejected::CampaignExists(id) => {
-                let message = format!("the affiliate runs this offer already, in campaign {id}");
-                Self::new(StatusCode::CONFLICT, "conflict", message)
+                conflict(format!("the affiliate runs this offer already, in campaign {id}"))
+            }
+            Rejected::CampaignOfOtherOffer => invalid("campaign_id", "not a campaign of this offer"),
+            Rejected::RedirectNotFound => Self::entity_not_found(EntityKind::Offer, "redirect_offer_id"),
+            Rejected::RedirectsToItself => invalid("redirect_offer_id", "an offer cannot redirect to itself"),
+            Rejected::TooMany(kind) => {
+                conflict(format!("the offer has as many of these as it may have: {}", kind.name()))
+            }
+            Rejected::DefaultCreative => {
+                invalid("creative_status", "the default creative of an offer stays active")
+            }
+            Rejected::UnsuitableAtCap => invalid("at_cap", "does not suit the cap_type"),
+            Rejected::UnevenLimit => invalid("limit", "a whole number is expected"),
+            Rejected::NoConditions => {
+                let message = format!("a rule needs at least one of {}", TARGETS.join(", "));
+                Self::new(StatusCode::BAD_REQUEST, "missing_parameter", message)
             }
         }
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use domain::conversion_request::BadParameter;
+use domain::targeting::TARGETS;
 use domain::time::DateInput;
 use jiff::tz::TimeZone;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -56,6 +57,7 @@ impl Params {
                 Value::Bool(flag) => Some(flag.to_string()),
                 Value::Number(number) => Some(number.to_string()),
                 Value::String(text) => Some(text),
+                Value::Array(values) if TARGETS.contains(&&*name) => Some(list(&name, values)?),
                 Value::Array(_) | Value::Object(_) => {
                     return Err(BadParameter::invalid(&name, "a text, number or true/false is expected"));
                 }
@@ -93,6 +95,32 @@ impl Params {
         self.get(name)
             .map(|value| value.parse().map_err(|error| BadParameter::invalid(name, error)))
             .transpose()
+    }
+
+    /// The value, read, or an error that says it is missing.
+    pub(crate) fn required<T: FromStr>(&self, name: &str) -> Result<T, BadParameter>
+    where
+        T::Err: fmt::Display,
+    {
+        self.parse(name)?.ok_or_else(|| BadParameter::missing(name))
+    }
+
+    /// The value as a change. Outer none: not mentioned; inner none: sent empty or `null`, to be emptied.
+    pub(crate) fn change<T: FromStr>(&self, name: &str) -> Result<Option<Option<T>>, BadParameter>
+    where
+        T::Err: fmt::Display,
+    {
+        if self.clears(name) { Ok(Some(None)) } else { Ok(self.parse(name)?.map(Some)) }
+    }
+
+    /// A whole number, 0 to `max`.
+    pub(crate) fn whole(&self, name: &str, max: u32) -> Result<Option<u32>, BadParameter> {
+        let read = |value: &str| {
+            let number = value.parse().ok().filter(|number| *number <= max);
+            let problem = || format!("a whole number, 0 to {max}, is expected");
+            number.ok_or_else(|| BadParameter::invalid(name, problem()))
+        };
+        self.get(name).map(read).transpose()
     }
 
     /// The number of an entity: a whole number.
@@ -166,6 +194,16 @@ impl Params {
             .map(|it| format!("{}={}", encode(&it.name), encode(it.value.as_deref().unwrap_or_default())));
         pairs.collect::<Vec<_>>().join("&")
     }
+}
+
+/// A JSON list of texts and numbers, as forms send it: separated by commas.
+fn list(name: &str, values: Vec<Value>) -> Result<String, BadParameter> {
+    let text = |value| match value {
+        Value::String(text) => Ok(text),
+        Value::Number(number) => Ok(number.to_string()),
+        _ => Err(BadParameter::invalid(name, "a list of texts or numbers is expected")),
+    };
+    Ok(values.into_iter().map(text).collect::<Result<Vec<_>, _>>()?.join(","))
 }
 
 /// A JSON object as a list, so that a name given twice is seen.
@@ -252,6 +290,14 @@ mod tests {
         let mut params = Params::default();
         assert_eq!(params.add_pairs("s=%ff").expect_err("refused").message(), "s: not UTF-8");
         assert_eq!(query("nam=x").only(&["name"]).expect_err("refused").message(), "nam: unknown field");
+    }
+
+    #[test]
+    fn what_rules_target_may_be_a_list() {
+        let params = json(r#"{"country": ["US", "CA"], "asn": [7922], "os": []}"#).expect("readable");
+        assert_eq!((params.get("country"), params.get("asn")), (Some("US,CA"), Some("7922")));
+        assert!(params.clears("os"));
+        assert!(json(r#"{"country": [["US"]]}"#).is_err());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use clap::Args;
 use domain::access::{Caller, Grant, Scope};
 use domain::ids::{AffiliateId, CampaignId, CreativeId, KeyId, OfferId};
 use domain::money::Currency;
-use domain::network::{Approval, CampaignStatus, OfferStatus, PartyStatus};
+use domain::network::{Approval, Attribution, CampaignStatus, OfferStatus, PartyStatus};
 use domain::network_change::{CreateAdvertiser, CreateAffiliate, CreateCampaign, CreateOffer};
 use domain::pricing::{PriceType, Rate};
 use domain::tokens::UrlTemplate;
@@ -106,7 +106,14 @@ async fn make_sample(app: &App, address: SocketAddr) -> anyhow::Result<Sample> {
             allow_duplicates: false,
             allow_deep_link: false,
             deep_link_hosts: Vec::new(),
+            starts: None,
             expires: None,
+            schedule: None,
+            zone: None,
+            redirect: None,
+            thank_you_url: None,
+            attribution: Attribution::FirstTouch,
+            throw_out_seconds: None,
         };
         offers.push(app.create_offer(&demo, create).await.map_err(failed)?);
     }
@@ -122,6 +129,8 @@ async fn make_sample(app: &App, address: SocketAddr) -> anyhow::Result<Sample> {
             creative_id: None,
             payout: payout.map(|text| text.parse().expect("an amount")),
             revenue: None,
+            expires: None,
+            redirect: None,
         };
         campaigns.push(app.create_campaign(&demo, create).await.map_err(failed)?);
     }

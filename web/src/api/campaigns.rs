@@ -1,20 +1,30 @@
 //! Campaigns.
 
 use axum::extract::State;
-use domain::conversion_request::BadParameter;
 use domain::ids::{CampaignId, OfferId};
-use domain::money::Amount;
 use domain::network::{Campaign, CampaignStatus};
 use domain::network_change::{CampaignChange, CreateCampaign};
 use serde::Serialize;
 
+use super::fields::{RedirectView, expires, redirect, redirect_view};
 use super::view::{Answer, Money, cut};
 use crate::Web;
 use crate::extract::Keyed;
-use crate::params::Params;
 
 /// The most rows of one page.
 const ROWS_MAX: u32 = 5000;
+
+/// Everything about a campaign that can be set.
+const FIELDS: &[&str] = &[
+    "campaign_status",
+    "creative_id",
+    "payout",
+    "revenue",
+    "expiration_date",
+    "redirect_url",
+    "redirect_offer_id",
+    "display_link_type_id",
+];
 
 #[derive(Serialize)]
 struct One {
@@ -41,6 +51,9 @@ struct CampaignView {
     #[serde(skip_serializing_if = "Option::is_none")]
     revenue: Option<Option<Money>>,
     date_created: String,
+    expiration_date: Option<String>,
+    #[serde(flatten)]
+    redirect: RedirectView,
 }
 
 fn view(web: &Web, origin: Option<&str>, campaign: &Campaign, revenue: bool) -> CampaignView {
@@ -62,6 +75,8 @@ fn view(web: &Web, origin: Option<&str>, campaign: &Campaign, revenue: bool) -> 
         payout: campaign.payout.map(Money),
         revenue: revenue.then_some(campaign.revenue.map(Money)),
         date_created: web.date(campaign.created),
+        expiration_date: campaign.expires.map(|it| web.date(it)),
+        redirect: redirect_view(campaign.redirect.as_ref()),
     }
 }
 
@@ -69,15 +84,7 @@ fn view(web: &Web, origin: Option<&str>, campaign: &Campaign, revenue: bool) -> 
 pub(super) async fn create(State(web): State<Web>, keyed: Keyed) -> Answer {
     let Keyed { caller, params, origin } = keyed;
     caller.may_administer()?;
-    params.only(&[
-        "offer_id",
-        "affiliate_id",
-        "campaign_status",
-        "creative_id",
-        "payout",
-        "revenue",
-        "display_link_type_id",
-    ])?;
+    params.only(&[FIELDS, &["offer_id", "affiliate_id"]].concat())?;
     let create = CreateCampaign {
         offer_id: params.required_id("offer_id")?,
         affiliate_id: params.required_id("affiliate_id")?,
@@ -85,6 +92,8 @@ pub(super) async fn create(State(web): State<Web>, keyed: Keyed) -> Answer {
         creative_id: params.id("creative_id")?,
         payout: params.parse("payout")?,
         revenue: params.parse("revenue")?,
+        expires: expires(&web, &params)?.flatten(),
+        redirect: redirect(&params)?.flatten(),
     };
     let campaign = web.app.create_campaign(&caller, create).await?;
     Ok(web.success(One { campaign: view(&web, origin.as_deref(), &campaign, true) }))
@@ -94,19 +103,14 @@ pub(super) async fn create(State(web): State<Web>, keyed: Keyed) -> Answer {
 pub(super) async fn update(State(web): State<Web>, keyed: Keyed) -> Answer {
     let Keyed { caller, params, origin } = keyed;
     caller.may_administer()?;
-    params.only(&[
-        "campaign_id",
-        "campaign_status",
-        "creative_id",
-        "payout",
-        "revenue",
-        "display_link_type_id",
-    ])?;
+    params.only(&[FIELDS, &["campaign_id"]].concat())?;
     let change = CampaignChange {
         status: params.parse("campaign_status")?,
         creative_id: params.id("creative_id")?,
-        payout: price(&params, "payout")?,
-        revenue: price(&params, "revenue")?,
+        payout: params.change("payout")?,
+        revenue: params.change("revenue")?,
+        expires: expires(&web, &params)?,
+        redirect: redirect(&params)?,
     };
     let campaign = web.app.update_campaign(&caller, params.required_id("campaign_id")?, change).await?;
     Ok(web.success(One { campaign: view(&web, origin.as_deref(), &campaign, true) }))
@@ -126,8 +130,4 @@ pub(super) async fn list(State(web): State<Web>, keyed: Keyed) -> Answer {
     let (total_rows, rows) = cut(found, page);
     let campaigns = rows.iter().map(|it| view(&web, origin.as_deref(), it, revenue)).collect();
     Ok(web.listed(page, Page { campaigns, total_rows }))
-}
-
-fn price(params: &Params, name: &str) -> Result<Option<Option<Amount>>, BadParameter> {
-    if params.clears(name) { Ok(Some(None)) } else { Ok(params.parse(name)?.map(Some)) }
 }

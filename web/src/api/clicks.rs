@@ -10,6 +10,7 @@ use domain::click::Country;
 use domain::conversion_request::BadParameter;
 use domain::conversion_request::CLICK_ID_CHARS_MAX;
 use domain::routing::Link;
+use domain::targeting::{Tried, read_trail};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -59,6 +60,24 @@ struct ClickView {
     referrer: String,
     udid: String,
     redirect_url: String,
+    landing_page_id: Option<u32>,
+    redirect_offer_id: Option<u32>,
+    region: String,
+    asn: Option<u32>,
+    device: &'static str,
+    os: String,
+    browser: String,
+    language: String,
+    visitor_id: ClickIdText,
+    rules_tried: Vec<TriedView>,
+}
+
+/// What a targeting rule said.
+#[derive(Serialize)]
+struct TriedView {
+    rule_id: u32,
+    rule_version: u32,
+    outcome: &'static str,
 }
 
 /// Retrieves one click, or a page of those that match.
@@ -182,6 +201,7 @@ fn link(params: &Params) -> Result<Link, BadParameter> {
 
 fn view(web: &Web, row: ClickRow) -> ClickView {
     let ClickRow { click, conversion_id } = row;
+    let rules_tried = read_trail(&click.rules).map(tried).collect();
     let [sub_id_1, sub_id_2, sub_id_3, sub_id_4, sub_id_5] = click.sub_ids;
     ClickView {
         click_id: ClickIdText(click.id),
@@ -205,5 +225,20 @@ fn view(web: &Web, row: ClickRow) -> ClickView {
         referrer: click.referrer,
         udid: click.udid,
         redirect_url: click.redirect_url,
+        landing_page_id: click.landing_page_id.map(|id| id.0),
+        redirect_offer_id: click.redirect_offer_id.map(|id| id.0),
+        region: click.region,
+        asn: click.asn,
+        device: click.device.name(),
+        os: click.os,
+        browser: click.browser,
+        language: click.language,
+        visitor_id: ClickIdText(click.visitor_id.unwrap_or(click.id)),
+        rules_tried,
     }
+}
+
+fn tried(tried: Tried) -> TriedView {
+    let Tried { rule_id, rule_version, passed } = tried;
+    TriedView { rule_id: rule_id.0, rule_version, outcome: if passed { "passed" } else { "blocked" } }
 }

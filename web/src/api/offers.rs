@@ -5,14 +5,14 @@ use domain::conversion_request::BadParameter;
 use domain::deep_link::{HOSTS_MAX, HostPattern};
 use domain::ids::{AdvertiserId, OfferId};
 use domain::money::Amount;
-use domain::network::{Approval, Offer, OfferStatus};
+use domain::network::{Approval, Attribution, Offer, OfferStatus};
 use domain::network_change::{CreateOffer, OfferChange};
 use domain::pricing::{PriceType, Rate};
 use domain::tokens::UrlTemplate;
-use jiff::Timestamp;
 use serde::Serialize;
 
 use super::advertisers::name;
+use super::fields::{RedirectView, expires, redirect, redirect_view, starts};
 use super::view::{Answer, Money, cut};
 use crate::Web;
 use crate::extract::Keyed;
@@ -24,6 +24,8 @@ const ROWS_MAX: u32 = 5000;
 const SESSION_HOURS_DEFAULT: u32 = 720;
 /// A year.
 const SESSION_HOURS_MAX: i64 = 8760;
+/// A year.
+const THROW_OUT_SECONDS_MAX: u32 = 31_536_000;
 
 /// Everything about an offer that can be set.
 const FIELDS: &[&str] = &[
@@ -42,6 +44,14 @@ const FIELDS: &[&str] = &[
     "allow_deep_link",
     "deep_link_hosts",
     "expiration_date",
+    "start_date",
+    "schedule",
+    "time_zone",
+    "redirect_url",
+    "redirect_offer_id",
+    "thank_you_url",
+    "attribution",
+    "throw_out_seconds",
     "vertical_id",
 ];
 
@@ -84,6 +94,14 @@ struct OfferView {
     deep_link_hosts: String,
     expiration_date: Option<String>,
     date_created: String,
+    start_date: Option<String>,
+    schedule: Option<String>,
+    time_zone: Option<String>,
+    #[serde(flatten)]
+    redirect: RedirectView,
+    thank_you_url: Option<String>,
+    attribution: &'static str,
+    throw_out_seconds: Option<u32>,
 }
 
 fn view(web: &Web, offer: &Offer, revenue: bool) -> OfferView {
@@ -107,6 +125,13 @@ fn view(web: &Web, offer: &Offer, revenue: bool) -> OfferView {
         deep_link_hosts: offer.deep_link_hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(","),
         expiration_date: offer.expires.map(|it| web.date(it)),
         date_created: web.date(offer.created),
+        start_date: offer.starts.map(|it| web.date(it)),
+        schedule: offer.schedule.as_ref().map(ToString::to_string),
+        time_zone: offer.zone.as_ref().map(|it| it.name().to_owned()),
+        redirect: redirect_view(offer.redirect.as_ref()),
+        thank_you_url: offer.thank_you_url.as_ref().map(|it| it.as_str().to_owned()),
+        attribution: offer.attribution.name(),
+        throw_out_seconds: offer.throw_out_seconds,
     }
 }
 
@@ -129,7 +154,14 @@ pub(super) async fn create(State(web): State<Web>, keyed: Keyed) -> Answer {
         allow_duplicates: params.boolean("allow_duplicates")?.unwrap_or(false),
         allow_deep_link: params.boolean("allow_deep_link")?.unwrap_or(false),
         deep_link_hosts: hosts(&params)?.unwrap_or_default(),
+        starts: starts(&web, &params)?.flatten(),
         expires: expires(&web, &params)?.flatten(),
+        schedule: params.parse("schedule")?,
+        zone: params.parse("time_zone")?,
+        redirect: redirect(&params)?.flatten(),
+        thank_you_url: params.parse("thank_you_url")?,
+        attribution: params.parse("attribution")?.unwrap_or(Attribution::FirstTouch),
+        throw_out_seconds: throw_out(&params)?.flatten(),
     };
     let offer = web.app.create_offer(&caller, create).await?;
     Ok(web.success(One { offer: view(&web, &offer, true) }))
@@ -154,7 +186,14 @@ pub(super) async fn update(State(web): State<Web>, keyed: Keyed) -> Answer {
         allow_duplicates: params.boolean("allow_duplicates")?,
         allow_deep_link: params.boolean("allow_deep_link")?,
         deep_link_hosts: hosts(&params)?,
+        starts: starts(&web, &params)?,
         expires: expires(&web, &params)?,
+        schedule: params.change("schedule")?,
+        zone: params.change("time_zone")?,
+        redirect: redirect(&params)?,
+        thank_you_url: params.change("thank_you_url")?,
+        attribution: params.parse("attribution")?,
+        throw_out_seconds: throw_out(&params)?,
     };
     let offer = web.app.update_offer(&caller, params.required_id("offer_id")?, change).await?;
     Ok(web.success(One { offer: view(&web, &offer, true) }))
@@ -182,8 +221,7 @@ fn url(params: &Params) -> Result<Option<UrlTemplate>, BadParameter> {
     if params.clears("offer_url") {
         return Err(BadParameter::invalid("offer_url", "a URL may not be empty"));
     }
-    let read = |text| UrlTemplate::parse(text).map_err(|error| BadParameter::invalid("offer_url", error));
-    params.get("offer_url").map(read).transpose()
+    params.parse("offer_url")
 }
 
 /// `deep_link_hosts`, separated by commas or spaces; sent empty it is emptied.
@@ -237,20 +275,20 @@ fn seconds(params: &Params, name: &str, unit_seconds: i64) -> Result<Option<u32>
     Ok(u32::try_from(seconds).ok())
 }
 
+fn throw_out(params: &Params) -> Result<Option<Option<u32>>, BadParameter> {
+    let name = "throw_out_seconds";
+    if params.clears(name) {
+        Ok(Some(None))
+    } else {
+        Ok(params.whole(name, THROW_OUT_SECONDS_MAX)?.map(Some))
+    }
+}
+
 /// Hours as a decimal number, as short as it can be written.
 fn hours(seconds: u32) -> serde_json::Number {
     let micros = i64::from(seconds) * 1_000_000 / 3600;
     let text = Amount::from_micros(micros - micros % 100).expect("whole steps").to_string();
     text.trim_end_matches('0').trim_end_matches('.').parse().expect("a decimal number")
-}
-
-/// Outer none: not mentioned; inner none: taken away. A day without a time ends the offer with it.
-fn expires(web: &Web, params: &Params) -> Result<Option<Option<Timestamp>>, BadParameter> {
-    if params.clears("expiration_date") {
-        return Ok(Some(None));
-    }
-    let zone = &web.app.settings().zone;
-    Ok(params.date("expiration_date", zone)?.map(|date| Some(date.end(zone))))
 }
 
 #[cfg(test)]
