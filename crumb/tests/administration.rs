@@ -49,6 +49,75 @@ fn an_update_leaves_alone_what_it_does_not_name() {
 }
 
 #[test]
+fn what_steers_an_offers_clicks_is_set_and_taken_away_again() {
+    let server = TestServer::start();
+    let before = server.client.get("offers", &[]).success()["offers"][0]["offer"].clone();
+    let steered = [
+        ("start_date", "2026-07-01"),
+        ("schedule", "MON-FRI 09:00-18:00;sat"),
+        ("time_zone", "America/New_York"),
+        ("redirect_url", "https://elsewhere.example/?a={affiliate_id}"),
+        ("thank_you_url", "https://shop.example/thanks"),
+        ("attribution", "last_touch"),
+        ("throw_out_seconds", "0"),
+    ];
+    let update = |fields: &[(&str, &str)]| {
+        let fields = [&[("offer_id", "1")], fields].concat();
+        server.client.post("update_offer", &fields).success()["offer"].clone()
+    };
+    let after = update(&steered);
+    for (name, value) in [
+        ("start_date", json!("2026-07-01 00:00:00")),
+        ("schedule", json!("mon-fri 09:00-18:00; sat")),
+        ("time_zone", json!("America/New_York")),
+        ("redirect_url", json!("https://elsewhere.example/?a={affiliate_id}")),
+        ("redirect_offer_id", json!(null)),
+        ("thank_you_url", json!("https://shop.example/thanks")),
+        ("attribution", json!("last_touch")),
+        ("throw_out_seconds", json!(0)),
+    ] {
+        assert_eq!(after[name], value, "{name}");
+    }
+    assert_eq!(server.client.get("offers", &[]).success()["offers"][0]["offer"], after);
+    let emptied = steered.map(|(name, _)| (name, if name == "attribution" { "first_touch" } else { "" }));
+    assert_eq!(update(&emptied), before);
+    // An offer made with them has them at once.
+    let create = [("offer_name", "Late"), ("advertiser_id", "1"), ("offer_url", "https://x.example/")];
+    let made = server.client.post("offer", &[&create[..], &steered].concat()).success()["offer"].clone();
+    assert_eq!(made["throw_out_seconds"], 0);
+    let redirect = |value: &str| update(&[("redirect_offer_id", value)])["redirect_offer_id"].clone();
+    assert_eq!(redirect("2"), 2);
+    assert_eq!(redirect(""), json!(null));
+}
+
+#[test]
+fn a_campaign_ends_and_redirects_by_itself() {
+    let server = TestServer::start();
+    let update = |body: &str| server.client.post_json("update_campaign", body).success()["campaign"].clone();
+    let before = update(r#"{"campaign_id": 1}"#);
+    assert_eq!((&before["expiration_date"], &before["redirect_url"]), (&json!(null), &json!(null)));
+    let after = update(
+        r#"{"campaign_id": 1, "expiration_date": "2026-06-30", "redirect_url": "https://y.example/"}"#,
+    );
+    assert_eq!(after["expiration_date"], "2026-07-01 00:00:00");
+    assert_eq!(
+        (&after["redirect_url"], &after["redirect_offer_id"]),
+        (&json!("https://y.example/"), &json!(null))
+    );
+    assert_eq!(server.client.get("campaigns", &[]).success()["campaigns"][0], after);
+    assert_eq!(update(r#"{"campaign_id": 1, "expiration_date": null, "redirect_url": null}"#), before);
+}
+
+#[test]
+fn a_misspelt_token_is_told_what_it_is_close_to() {
+    let server = TestServer::start();
+    let url = ("offer_url", "https://x.example/?a=#affilate_id#");
+    let answer = server.client.post("update_offer", &[("offer_id", "1"), url]);
+    let message = "offer_url: unknown token #affilate_id#; did you mean #affiliate_id#?";
+    assert_eq!(answer.json()["message"], message);
+}
+
+#[test]
 fn what_cannot_be_used_is_named() {
     let server = TestServer::start();
     let check = |endpoint: &str, body: &str, status: u16, code: &str, parameter: &str| {
@@ -87,6 +156,21 @@ fn what_cannot_be_used_is_named() {
         "invalid_parameter",
         "offer_url",
     );
+    check("offer", &offer(r#", "start_date": "soon""#), 400, "invalid_parameter", "start_date");
+    check("offer", &offer(r#", "schedule": "office hours""#), 400, "invalid_parameter", "schedule");
+    check("offer", &offer(r#", "time_zone": "Mars/Olympus""#), 400, "invalid_parameter", "time_zone");
+    check("offer", &offer(r#", "thank_you_url": "/thanks""#), 400, "invalid_parameter", "thank_you_url");
+    check("offer", &offer(r#", "attribution": "linear""#), 400, "invalid_parameter", "attribution");
+    for seconds in ["31536001", "-1", "1.5"] {
+        let extra = format!(r#", "throw_out_seconds": {seconds}"#);
+        check("offer", &offer(&extra), 400, "invalid_parameter", "throw_out_seconds");
+    }
+    check("offer", &offer(r#", "redirect_url": "elsewhere""#), 400, "invalid_parameter", "redirect_url");
+    let both = r#", "redirect_url": "https://y.example/", "redirect_offer_id": 1"#;
+    check("offer", &offer(both), 400, "invalid_parameter", "redirect_offer_id");
+    check("offer", &offer(r#", "redirect_offer_id": 99"#), 404, "offer_not_found", "redirect_offer_id");
+    let itself = r#"{"offer_id": 1, "redirect_offer_id": 1}"#;
+    check("update_offer", itself, 400, "invalid_parameter", "redirect_offer_id");
     check("update_offer", "{}", 400, "missing_parameter", "offer_id");
     check("update_offer", r#"{"offer_id": 99}"#, 404, "offer_not_found", "offer_id");
     check("update_affiliate", r#"{"affiliate_id": 99}"#, 404, "affiliate_not_found", "affiliate_id");
@@ -99,6 +183,10 @@ fn what_cannot_be_used_is_named() {
         "creative_not_found",
         "creative_id",
     );
+    let own = r#"{"campaign_id": 1, "redirect_offer_id": 1}"#;
+    check("update_campaign", own, 400, "invalid_parameter", "redirect_offer_id");
+    let never = r#"{"campaign_id": 1, "expiration_date": "never"}"#;
+    check("update_campaign", never, 400, "invalid_parameter", "expiration_date");
     let again = server.client.post_json("campaign", r#"{"offer_id": 1, "affiliate_id": 1}"#);
     assert_eq!((again.status, again.code()), (409, "conflict".to_owned()));
 }

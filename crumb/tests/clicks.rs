@@ -2,6 +2,7 @@
 
 use domain::access::{Grant, Scope};
 use domain::ids::OfferId;
+use serde_json::json;
 use testkit::TestServer;
 
 #[test]
@@ -17,6 +18,13 @@ fn a_click_is_readable_the_moment_it_is_answered_with_the_documented_fields_firs
     );
     assert!(answer.text.starts_with(&documented), "{}", answer.text);
     assert!(answer.text.ends_with("}],\"total_rows\":1}}"), "{}", answer.text);
+    let row = &answer.success()["response"]["clicks"][0];
+    assert_eq!((&row["landing_page_id"], &row["redirect_offer_id"]), (&json!(null), &json!(null)));
+    // A visitor's first click is its own visitor's.
+    assert_eq!((&row["visitor_id"], &row["rules_tried"]), (&json!(click), &json!([])));
+    for name in ["region", "asn", "device", "os", "browser", "language"] {
+        assert!(row.get(name).is_some(), "{name}");
+    }
     let call = [("click_id", &*click), ("offer_id", &*server.sample.offer_id)];
     let conversion = server.client.get("conversion", &call).success();
     let row = &server.client.get("click", &[("click_id", &click)]).success()["response"]["clicks"][0];

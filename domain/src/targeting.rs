@@ -332,7 +332,7 @@ pub fn read_trail(trail: &str) -> impl Iterator<Item = Tried> {
     })
 }
 
-/// Spreads the bits of a seed, so that neighbouring seeds differ everywhere (the finisher of SplitMix64).
+/// Spreads the bits of a seed, so that neighbouring seeds differ everywhere (the finisher of `SplitMix64`).
 pub(crate) fn scatter(seed: u64) -> u64 {
     let mut bits = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

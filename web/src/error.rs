@@ -176,7 +176,7 @@ impl From<Rejected> for ApiError {
             Rejected::RedirectNotFound => Self::entity_not_found(EntityKind::Offer, "redirect_offer_id"),
             Rejected::RedirectsToItself => invalid("redirect_offer_id", "an offer cannot redirect to itself"),
             Rejected::TooMany(kind) => {
-                conflict(format!("the offer has as many of these as it may have: {}", kind.name()))
+                conflict(format!("the offer has as many {}s as it may have", kind.name().replace('_', " ")))
             }
             Rejected::DefaultCreative => {
                 invalid("creative_status", "the default creative of an offer stays active")
