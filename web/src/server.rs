@@ -150,7 +150,8 @@ impl Surface {
 
     async fn answer(self, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
         if tracking::is_link(request.uri()) {
-            tracking::answer(&self.web, &self.lane, peer, request.into_parts().0).await
+            let answer = tracking::answer(&self.web, &self.lane, peer, request.into_parts().0);
+            tracking::guarded(answer).await
         } else {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(self.lane);

@@ -1,6 +1,7 @@
 //! Tracking links: no login, no database, nothing awaited but the journal.
 
 mod address;
+mod guard;
 mod host;
 mod impression;
 mod link;
@@ -16,6 +17,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode, Uri};
 
 use crate::Web;
+pub(crate) use guard::guarded;
 use page::Page;
 
 /// The longest query string, in bytes: sub ids are kept whole, whatever fits in here.
