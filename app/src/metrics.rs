@@ -30,6 +30,10 @@ pub struct Metrics {
     pub segments_sealed: Counter,
     /// Attempts to seal a segment that failed.
     pub seal_failures: Counter,
+    /// Quiet connections asked to leave, to make room for others.
+    pub connections_dismissed: Counter,
+    /// Connections at the moment.
+    pub connections: Gauge,
     /// Clicks in memory, not yet in a segment.
     pub recent_clicks: Gauge,
     /// Records in the journal made durable since the start.
@@ -58,11 +62,14 @@ impl Default for Metrics {
         let conversions_refused = counter("conversions_refused", "Conversion calls refused");
         let segments_sealed = counter("segments_sealed", "Segments sealed since the start");
         let seal_failures = counter("seal_failures", "Failed attempts to seal a segment");
+        let connections_dismissed =
+            counter("connections_dismissed", "Quiet connections asked to leave, to make room for others");
         let mut gauge = |name: &str, help: &str| {
             let gauge: Gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
             gauge
         };
+        let connections = gauge("connections", "Connections at the moment");
         let recent_clicks = gauge("recent_clicks", "Clicks in memory, not yet in a segment");
         let journal_records = gauge("journal_records", "Journal records made durable since the start");
         let journal_batches = gauge("journal_batches", "Batches those records shared");
@@ -79,6 +86,8 @@ impl Default for Metrics {
             conversions_refused,
             segments_sealed,
             seal_failures,
+            connections_dismissed,
+            connections,
             recent_clicks,
             journal_records,
             journal_batches,

@@ -61,7 +61,14 @@ macro_rules! sections {
 }
 
 sections! {
-    Server { listen: SocketAddr, workers: usize, public_url: String, trusted_proxies: Vec<String> }
+    Server {
+        listen: SocketAddr,
+        workers: usize,
+        connections: usize,
+        client_timeout_seconds: u64,
+        public_url: String,
+        trusted_proxies: Vec<String>,
+    }
     Tls { listen: String, certificate: PathBuf, key: PathBuf }
     Data { dir: PathBuf }
     Network { time_zone: String, currency: String }
@@ -144,6 +151,8 @@ impl Config {
         within("archive.recent_mib", self.archive.recent_mib, 2 * self.journal.file_mib, 1024 * 1024)?;
         within("api.conversions_waiting", self.api.conversions_waiting as u64, 1, 1_000_000)?;
         within("api.questions", self.api.questions as u64, 1, 1024)?;
+        within("server.connections", self.server.connections as u64, 16, 1_000_000)?;
+        within("server.client_timeout_seconds", self.server.client_timeout_seconds, 1, 3600)?;
         within("server.workers", self.server.workers as u64, 0, 1024)?;
         if !self.server.public_url.is_empty() {
             UrlTemplate::parse(&self.server.public_url)
@@ -257,6 +266,11 @@ impl Config {
         Duration::from_secs(self.archive.seal_after_seconds)
     }
 
+    /// How long a client may take nothing of an answer, or send no whole request head.
+    pub fn client_timeout(&self) -> Duration {
+        Duration::from_secs(self.server.client_timeout_seconds)
+    }
+
     /// The threads that answer requests.
     pub fn workers(&self) -> usize {
         match self.server.workers {
@@ -310,6 +324,8 @@ mod tests {
             ("[servers]\nlisten = \"x\"", "servers"),
             ("[server]\nlisten = \"nowhere\"", "server.listen"),
             ("[server]\nworkers = \"many\"", "server.workers"),
+            ("[server]\nconnections = 1", "server.connections"),
+            ("[server]\nclient_timeout_seconds = 0", "server.client_timeout_seconds"),
             ("[network]\ntime_zone = \"Mars/Olympus\"", "network.time_zone"),
             ("[network]\ncurrency = \"dollars\"", "network.currency"),
             ("[tracking]\nglobal_redirect = \"/here\"", "tracking.global_redirect"),

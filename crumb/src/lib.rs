@@ -6,5 +6,6 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod folder;
+mod open_files;
 mod sockets;
 pub mod wiring;

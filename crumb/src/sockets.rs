@@ -3,6 +3,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use socket2::{Domain, Socket, Type};
@@ -24,9 +25,11 @@ impl Sockets {
         plain: SocketAddr,
         secure: Option<SocketAddr>,
         workers: usize,
+        client_timeout: Duration,
     ) -> anyhow::Result<Vec<Self>> {
-        let plain = listen(plain, workers)?;
-        let mut secure = secure.map(|address| listen(address, workers)).transpose()?.into_iter().flatten();
+        let listen = |address| listen(address, workers, client_timeout);
+        let plain = listen(plain)?;
+        let mut secure = secure.map(listen).transpose()?.into_iter().flatten();
         Ok(plain.into_iter().map(|plain| Self { plain, secure: secure.next() }).collect())
     }
 
@@ -42,12 +45,15 @@ impl Sockets {
     }
 }
 
-fn listen(address: SocketAddr, workers: usize) -> anyhow::Result<Vec<TcpListener>> {
+fn listen(address: SocketAddr, workers: usize, client_timeout: Duration) -> anyhow::Result<Vec<TcpListener>> {
     let bind = |address: SocketAddr, share: bool| -> std::io::Result<TcpListener> {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
         socket.set_reuse_port(share)?;
         socket.set_nonblocking(true)?;
+        // Connections inherit it: one whose client takes nothing of its answer is broken off.
+        #[cfg(target_os = "linux")]
+        socket.set_tcp_user_timeout(Some(client_timeout))?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         Ok(socket.into())

@@ -11,11 +11,13 @@ use anyhow::Context as _;
 use app::{App, Chance, Clock, Opened, Parts};
 use ledger::sqlite::SqliteLedger;
 use tokio::sync::watch;
+use web::server::Limits;
 use web::tls::Tls;
 use web::{Web, WebOptions};
 
 use crate::config::Config;
 use crate::folder::Folder;
+use crate::open_files;
 use crate::sockets::Sockets;
 
 /// How often it is looked up whether another process has changed keys, network or files.
@@ -46,7 +48,12 @@ pub fn start(
     let tls_listen = config.tls_listen()?;
     let tls = tls_listen.map(|_| Tls::open(config.tls.certificate.clone(), config.tls.key.clone()));
     let tls = tls.transpose()?.map(Arc::new);
-    let sockets = Sockets::open(config.server.listen, tls_listen, config.workers())?;
+    let sockets = Sockets::open(config.server.listen, tls_listen, config.workers(), config.client_timeout())?;
+    let connections = open_files::fit_connections(config.server.connections)?;
+    let limits = Limits {
+        connections_max: connections.div_ceil(config.workers()).max(1),
+        head_timeout: config.client_timeout(),
+    };
     let (address, tls_address) = sockets[0].addresses()?;
     let parts = Parts {
         settings: config.settings()?,
@@ -76,7 +83,9 @@ pub fn start(
     let mut workers = Vec::new();
     for (number, sockets) in sockets.into_iter().enumerate() {
         let (web, tls, stopped) = (web.clone(), tls.clone(), stopped.clone());
-        workers.push(spawn.thread(&format!("worker-{number}"), move || serve(web, sockets, tls, stopped))?);
+        workers.push(
+            spawn.thread(&format!("worker-{number}"), move || serve(web, sockets, tls, limits, stopped))?,
+        );
     }
     let refreshed = Arc::clone(&app);
     let until = stopped.clone();
@@ -151,13 +160,19 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be built")
 }
 
-fn serve(web: Web, sockets: Sockets, tls: Option<Arc<Tls>>, mut stopped: watch::Receiver<bool>) {
+fn serve(
+    web: Web,
+    sockets: Sockets,
+    tls: Option<Arc<Tls>>,
+    limits: Limits,
+    mut stopped: watch::Receiver<bool>,
+) {
     runtime().block_on(async move {
         let listeners = sockets.into_listeners(tls).expect("listening sockets");
         let stop = async move {
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        web::server::serve(web, listeners, stop).await;
+        web::server::serve(web, listeners, limits, stop).await;
     });
 }
 

@@ -271,11 +271,15 @@ impl IntoResponse for ApiError {
     }
 }
 
+/// What a panic said.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("?")
+}
+
 /// What a panic in a handler becomes.
 #[expect(clippy::needless_pass_by_value, reason = "the shape that the layer takes")]
 pub(crate) fn panicked(panic: Box<dyn Any + Send>) -> Response {
-    let text =
-        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    let error: Box<dyn std::error::Error> = format!("panicked: {}", text.unwrap_or("?")).into();
+    let error: Box<dyn std::error::Error> = format!("panicked: {}", panic_text(&*panic)).into();
     ApiError::internal(&*error, StatusCode::INTERNAL_SERVER_ERROR, "internal_error").into_response()
 }

@@ -2,6 +2,7 @@
 //! the router. A handler extracts, calls `app` once and answers: no SQL, no clock, no rules here.
 
 mod api;
+mod connections;
 mod demo;
 mod error;
 mod extract;

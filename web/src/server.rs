@@ -16,25 +16,19 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown, Watcher};
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
+use crate::connections::{Connections, Leave, Pulse, attend};
 use crate::tls::Tls;
 use crate::{Web, tracking};
 
-/// Connections one runtime holds at the same time; further ones wait in the system's backlog.
-const CONNECTIONS_MAX: usize = 20_000;
-/// A connection that has not sent a whole request head by then is closed, idle ones included.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest request head hyper reads at all; beyond it answers 431 itself.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// How long requests in flight may take to finish once stopping has begun.
-const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long accepting pauses after an error such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -70,37 +64,25 @@ async fn accept(listener: &TcpListener, tls: Option<&Arc<Tls>>) -> io::Result<Ac
     Ok(Accepted { stream, peer, tls: tls.cloned() })
 }
 
+/// What one runtime allows its clients.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at the same time, at least one; further ones wait in the system's backlog until
+    /// those that have been quiet longest have left.
+    pub connections_max: usize,
+    /// How long a client may take to send a whole request head; idle connections are closed by it too.
+    pub head_timeout: Duration,
+}
+
 /// Serves connections until `stop` resolves, then finishes what is in flight.
-pub async fn serve(web: Web, listeners: Listeners, stop: impl Future<Output = ()>) {
-    let surface = Surface { lane: Arc::new(web.app.lane()), router: web.router(), web, is_secure: false };
-    let lane = Arc::clone(&surface.lane);
-    let (mut relay, mut stop) = (pin!(lane.relay()), pin!(stop));
-    let graceful = GracefulShutdown::new();
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            () = &mut stop => break,
-            () = &mut relay => unreachable!("a relay never ends"),
-            Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            accepted = listeners.accept(), if connections.len() < CONNECTIONS_MAX => match accepted {
-                Ok(accepted) => {
-                    connections.spawn(surface.clone().attend(accepted, graceful.watcher()));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            },
-        }
-    }
-    drop(listeners);
-    let finished = async {
-        graceful.shutdown().await;
-        while connections.join_next().await.is_some() {}
-    };
+pub async fn serve(web: Web, listeners: Listeners, limits: Limits, stop: impl Future<Output = ()>) {
+    let lane = Arc::new(web.app.lane());
+    let head_timeout = limits.head_timeout;
+    let surface =
+        Surface { lane: Arc::clone(&lane), router: web.router(), web, head_timeout, is_secure: false };
     tokio::select! {
-        () = &mut relay => unreachable!("a relay never ends"),
-        _ = tokio::time::timeout(STOP_TIMEOUT, finished) => {}
+        () = lane.relay() => unreachable!("a relay never ends"),
+        () = surface.serve(listeners, limits.connections_max, stop) => {}
     }
 }
 
@@ -110,6 +92,7 @@ struct Surface {
     web: Web,
     lane: Arc<Lane>,
     router: Router,
+    head_timeout: Duration,
     /// Whether what is answered here came over TLS.
     is_secure: bool,
 }
@@ -119,16 +102,58 @@ struct Surface {
 pub(crate) struct Secure;
 
 impl Surface {
-    /// Serves a connection to its end. One that breaks is the client's affair.
-    async fn attend(self, accepted: Accepted, watcher: Watcher) {
+    async fn serve(self, listeners: Listeners, connections_max: usize, stop: impl Future<Output = ()>) {
+        let mut stop = pin!(stop);
+        let mut connections = Connections::new(connections_max);
+        let metrics = self.web.app.metrics();
+        loop {
+            tokio::select! {
+                () = &mut stop => break,
+                () = connections.ended() => drop(metrics.connections.dec()),
+                accepted = listeners.accept(), if connections.has_room() => match accepted {
+                    Ok(accepted) => {
+                        metrics.connections.inc();
+                        let dismissed = self.clone().take_up(accepted, &mut connections);
+                        metrics.connections_dismissed.inc_by(dismissed as u64);
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+            }
+        }
+        drop(listeners);
+        connections.end().await;
+    }
+
+    fn take_up(self, accepted: Accepted, connections: &mut Connections) -> usize {
         let Accepted { stream, peer, tls } = accepted;
-        let Some(tls) = tls else {
-            let _ = watcher.watch(self.connection(stream, peer)).await;
-            return;
-        };
-        let handshake = tls.acceptor().accept(stream);
-        if let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await {
-            let _ = watcher.watch(Self { is_secure: true, ..self }.connection(stream, peer)).await;
+        match tls {
+            None => connections.add(|pulse, leave| attend(self.connection(stream, peer, pulse), leave)),
+            Some(tls) => connections.add(|pulse, leave| self.secure(&tls, stream, peer, pulse, leave)),
+        }
+    }
+
+    /// Shakes hands, then serves.
+    fn secure(
+        self,
+        tls: &Tls,
+        stream: TcpStream,
+        peer: SocketAddr,
+        pulse: Pulse,
+        mut leave: Leave,
+    ) -> impl Future<Output = ()> + use<> {
+        let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.acceptor().accept(stream));
+        async move {
+            let shaken = tokio::select! {
+                _ = &mut leave => return,
+                shaken = handshake => shaken,
+            };
+            if let Ok(Ok(stream)) = shaken {
+                let surface = Self { is_secure: true, ..self };
+                attend(surface.connection(stream, peer, pulse), leave).await;
+            }
         }
     }
 
@@ -136,21 +161,25 @@ impl Surface {
         self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         peer: SocketAddr,
-    ) -> impl GracefulConnection<Error = hyper::Error> {
+        pulse: Pulse,
+    ) -> impl GracefulConnection + Send {
+        let head_timeout = self.head_timeout;
         let service = service_fn(move |request| {
+            pulse.beat();
             let surface = self.clone();
             async move { Ok::<_, Infallible>(surface.answer(peer, request).await) }
         });
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEAD_TIMEOUT)
+            .header_read_timeout(head_timeout)
             .max_buf_size(HEAD_BYTES_MAX)
             .serve_connection(TokioIo::new(stream), service)
     }
 
     async fn answer(self, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
         if tracking::is_link(request.uri()) {
-            tracking::answer(&self.web, &self.lane, peer, request.into_parts().0).await
+            let answer = tracking::answer(&self.web, &self.lane, peer, request.into_parts().0);
+            tracking::guarded(answer).await
         } else {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(self.lane);

@@ -2,6 +2,7 @@
 
 mod address;
 pub(crate) mod cookies;
+mod guard;
 mod host;
 mod impression;
 mod link;
@@ -17,6 +18,7 @@ use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode, Uri};
 
 use crate::Web;
+pub(crate) use guard::guarded;
 use page::Page;
 
 /// The longest query string, in bytes: sub ids are kept whole, whatever fits in here.

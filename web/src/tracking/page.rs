@@ -16,6 +16,8 @@ pub(super) enum Page {
     WrongMethod,
     /// The click could not be made durable.
     TryAgain,
+    /// Answering it failed, by a fault of ours.
+    Broken,
 }
 
 impl Page {
@@ -37,6 +39,11 @@ impl Page {
                 StatusCode::SERVICE_UNAVAILABLE,
                 "Please try again",
                 "The server is busy. Please try again in a moment.",
+            ),
+            Self::Broken => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Something went wrong",
+                "The server could not answer. Please try again later.",
             ),
         }
     }
