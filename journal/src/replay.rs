@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -192,10 +193,19 @@ impl Opened {
         let name = log_name(header.file);
         let unreadable = || JournalError::io(format!("read {name}"));
         let file = self.disk.open(&name).map_err(unreadable())?;
-        // What is only in the system's cache counts from now on, so it must survive a crash first.
-        file.sync().map_err(unreadable())?;
         let bytes = file.read(u64::MAX).map_err(unreadable())?;
-        read_frames(&bytes, header, witnessed_end, on_record)
+        let found = read_frames(&bytes, header, witnessed_end, on_record)?;
+        let sync = || {
+            // After a failed sync the system calls everything written, though it was not: only what is written
+            // again is synced again. The batch of a failed sync is the last.
+            if witnessed_end.is_none_or(|witnessed_end| witnessed_end < found.end) {
+                file.write_at(&bytes[found.last_frame.clone()], found.last_frame.start as u64)?;
+            }
+            // What is only in the system's cache counts from now on, so it must survive a crash first.
+            file.sync()
+        };
+        sync().map_err(JournalError::io(format!("make {name} durable")))?;
+        Ok(found)
     }
 
     fn cut(&self, file: FileNumber, offset: u64) -> Result<Torn, JournalError> {
@@ -215,7 +225,9 @@ impl Opened {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Found {
     pub(crate) next_seq: Seq,
-    /// Where its last intact frame ends.
+    /// Where its last intact frame lies.
+    last_frame: Range<usize>,
+    /// Where that ends.
     end: u64,
     is_torn: bool,
 }
@@ -228,12 +240,12 @@ pub(crate) fn read_frames(
     mut on_record: impl FnMut(Seq, &[u8]),
 ) -> Result<Found, JournalError> {
     let salt = header.salt();
-    let (mut offset, mut next_seq) = (HEADER_BYTES, header.first_seq);
+    let (mut last_frame, mut offset, mut next_seq) = (HEADER_BYTES, HEADER_BYTES, header.first_seq);
     let bad = loop {
         match frame::read(bytes, salt, offset) {
             Ok(frame) if frame.first_seq == next_seq => {
                 Records::new(next_seq, frame.records).for_each(|(seq, record)| on_record(seq, record));
-                (offset, next_seq) = (frame.end, frame.next_seq);
+                (last_frame, offset, next_seq) = (offset, frame.end, frame.next_seq);
             }
             Ok(_) => return Err(JournalError::Corrupt { file: header.file, offset: offset as u64 }),
             Err(bad) => break bad,
@@ -246,7 +258,7 @@ pub(crate) fn read_frames(
         None => !frame::is_any_begun(bytes, salt, offset + ALIGN),
     };
     if may_end {
-        Ok(Found { next_seq, end, is_torn: bad == Bad::Torn })
+        Ok(Found { next_seq, last_frame: last_frame..offset, end, is_torn: bad == Bad::Torn })
     } else {
         Err(JournalError::Corrupt { file: header.file, offset: end })
     }
