@@ -49,6 +49,8 @@ pub struct Replayed {
     pub files: Vec<ReplayedFile>,
     /// The unfinished batch that was cut off.
     pub torn: Option<Torn>,
+    /// Files that had records, were not dropped, as older ones are still wanted, and are not there.
+    pub missing: Vec<FileNumber>,
     /// The number of the next record.
     pub next_seq: Seq,
 }
@@ -127,7 +129,7 @@ impl Opened {
         mut wanted: impl FnMut(FileNumber) -> bool,
         mut on_record: impl FnMut(FileNumber, Seq, &[u8]),
     ) -> Result<(Replayed, Resume), JournalError> {
-        let mut replayed = Replayed { files: Vec::new(), torn: None, next_seq: 1 };
+        let mut replayed = Replayed { files: Vec::new(), torn: None, missing: Vec::new(), next_seq: 1 };
         let mut resume = Resume { next_seq: 1, previous: Previous::default(), empty: Vec::new() };
         let ends = witnessed_ends(&self.headers);
         for (index, header) in self.headers.iter().enumerate() {
@@ -137,6 +139,12 @@ impl Opened {
                 return Err(JournalError::Corrupt { file, offset: 0 });
             }
             resume.next_seq = header.first_seq;
+            let is_older_wanted = replayed.files.last().is_some_and(|it| it.file < header.previous.file);
+            if is_older_wanted && !self.headers.iter().any(|it| it.file == header.previous.file) {
+                replayed.missing.push(header.previous.file);
+                // Files without records between them say the same.
+                replayed.missing.dedup();
+            }
             // The newest is read even so: it knows the next number.
             if !is_wanted && !is_newest {
                 continue;
@@ -152,7 +160,7 @@ impl Opened {
             if records == 0 {
                 resume.empty.push(file);
             } else {
-                resume.previous = Previous { file, end: found.end };
+                resume.previous = Previous { file, end: found.end, salt: header.salt().0 };
                 if is_wanted {
                     let (first_seq, last_seq) = (header.first_seq, found.next_seq - 1);
                     replayed.files.push(ReplayedFile { file, first_seq, last_seq, records });
@@ -284,6 +292,12 @@ pub(crate) fn read_headers(disk: &dyn Disk, names: &[String]) -> Result<Vec<Head
         headers.push(Header::decode(&bytes.map_err(JournalError::io(format!("read {name}")))?, file)?);
     }
     headers.sort_by_key(|header| header.file);
+    for header in &headers {
+        let earlier = headers.iter().find(|earlier| earlier.file == header.previous.file);
+        if let Some(earlier) = earlier.filter(|earlier| !header.previous.is_of(earlier)) {
+            return Err(JournalError::Foreign { earlier: earlier.file, file: header.file });
+        }
+    }
     Ok(headers)
 }
 

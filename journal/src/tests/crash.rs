@@ -26,6 +26,7 @@ impl Owner {
             |file, seq, record| records.push((file, seq, record.to_vec())),
         );
         let replayed = uncrashed(disk, replay)?;
+        assert_eq!(replayed.missing, [0; 0]);
         self.check(&records);
         self.durable.extend(records.into_iter().map(|(file, seq, record)| (seq, (file, record))));
         Some((opened, replayed.files.iter().map(|file| file.file).collect()))

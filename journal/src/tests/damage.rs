@@ -252,7 +252,7 @@ proptest! {
         let header = Header::new(1, 1, Previous::default()).encode();
         let disk = if has_header { only([&header, &bytes[..]].concat()) } else { only(bytes) };
         if is_first {
-            disk.put(&log_name(2), Header::new(2, 9, Previous { file: 1, end: 500 }).encode().to_vec());
+            disk.put(&log_name(2), Header::new(2, 9, Previous { file: 1, end: 500, salt: 0 }).encode().to_vec());
         }
         if let Ok((_, records)) = replay_all(&disk) {
             prop_assert!(records.is_empty());
@@ -373,5 +373,43 @@ fn a_copy_under_a_new_name_is_named_and_one_that_waits_to_be_used_is_harmless() 
         assert_eq!(write(&journal, &record(91)), 91);
         journal.close();
         assert_numbered(&replay_all(&waiting).unwrap().1);
+    }
+}
+
+#[test]
+fn a_file_of_another_journal_is_told_from_ours() {
+    let (disk, _) = lived_in();
+    let (other, _) = lived_in();
+    let logs = names(&disk, ".log");
+    assert_eq!(logs, names(&other, ".log"), "only the salts tell them apart");
+    for (index, name) in logs.iter().enumerate() {
+        let mixed = disk.after_kill();
+        mixed.put(name, other.bytes_of(name));
+        let file = crate::file::number_in(name, ".log").unwrap();
+        // The oldest is told by the one behind it.
+        let (earlier, file) = if index == 0 { (file, file + 1) } else { (file - 1, file) };
+        let error = replay_all(&mixed).unwrap_err();
+        assert!(
+            matches!(error, JournalError::Foreign { earlier: one, file: next } if (one, next) == (earlier, file)),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_missing_file_is_told_where_older_ones_are_not_dropped_yet() {
+    let (disk, records) = lived_in();
+    let logs = names(&disk, ".log");
+    for name in &logs[1..logs.len() - 1] {
+        let mixed = disk.after_kill();
+        mixed.remove(name).unwrap();
+        let file = crate::file::number_in(name, ".log").unwrap();
+        let (replayed, found) = replay_all(&mixed).unwrap();
+        assert_eq!(replayed.missing, [file]);
+        let expected: Vec<_> = records.iter().filter(|(other, ..)| *other != file).cloned().collect();
+        assert_eq!(found, expected);
+        // Nobody wants the older ones: it was dropped after them.
+        let (replayed, _) = replay_where(&mixed, |other| other > file).unwrap();
+        assert_eq!(replayed.missing, [0; 0]);
     }
 }
