@@ -205,6 +205,9 @@ fn replay(
             "cut off an unfinished write at the journal's end; nothing in it was ever acknowledged"
         );
     }
+    for file in &replayed.missing {
+        tracing::error!(file, "a journal file is missing; clicks in it that were not sealed are lost");
+    }
     let clicks: u64 = replayed.files.iter().map(|it| it.records).sum();
     tracing::info!(files = replayed.files.len(), clicks, "replayed the journal");
     Ok(files)

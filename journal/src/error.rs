@@ -24,6 +24,14 @@ pub enum JournalError {
         /// Where its readable part ends.
         offset: u64,
     },
+    /// A file says that another was written before it than the one that is there.
+    #[error("journal files {earlier} and {file} do not belong to the same journal")]
+    Foreign {
+        /// The file before it.
+        earlier: FileNumber,
+        /// The file that says so.
+        file: FileNumber,
+    },
     /// The file was written by a release that is newer than this one.
     #[error(
         "journal file {file} has format version {version}; this release reads version {}",

@@ -82,7 +82,7 @@ impl LogFile {
     }
 
     pub(crate) fn previous(&self) -> Previous {
-        Previous { file: self.number, end: self.end }
+        Previous { file: self.number, end: self.end, salt: self.salt.0 }
     }
 }
 

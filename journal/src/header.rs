@@ -17,6 +17,15 @@ pub(crate) struct Previous {
     pub(crate) file: FileNumber,
     /// Where its last durable frame ends.
     pub(crate) end: u64,
+    /// What its checksums begin with, so that no file of another journal is taken for it; 0 when nobody said.
+    pub(crate) salt: u32,
+}
+
+impl Previous {
+    /// Whether this may be said of that file.
+    pub(crate) fn is_of(self, file: &Header) -> bool {
+        self.file == file.file && (self.salt == 0 || self.salt == file.salt().0)
+    }
 }
 
 /// What a file says of itself. Durable before the file gets its name.
@@ -47,6 +56,7 @@ impl Header {
         for (at, field) in (16..).step_by(8).zip(fields) {
             bytes[at..at + 8].copy_from_slice(&field.to_le_bytes());
         }
+        bytes[56..60].copy_from_slice(&self.previous.salt.to_le_bytes());
         let crc = crc32c::crc32c(&bytes[..60]);
         bytes[60..64].copy_from_slice(&crc.to_le_bytes());
         bytes
@@ -64,7 +74,7 @@ impl Header {
         if short(8) != VERSION {
             return Err(JournalError::UnknownVersion { file, version: short(8) });
         }
-        let previous = Previous { file: long(40), end: long(48) };
+        let previous = Previous { file: long(40), end: long(48), salt: short(56) };
         let header = Header { file: long(16), salt: long(24), first_seq: long(32), previous };
         if header.file == file && header.first_seq > 0 { Ok(header) } else { Err(damaged) }
     }
@@ -73,7 +83,7 @@ impl Header {
 /// Ties a file's checksums to this one use of it. Stale frames of a recycled file, and frames a stranger put
 /// into a record, never verify.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Salt(u32);
+pub(crate) struct Salt(pub(crate) u32);
 
 impl Salt {
     pub(crate) fn new(salt: u64, file: FileNumber) -> Salt {
@@ -92,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_header_reads_back_and_any_flipped_bit_is_noticed() {
-        let header = Header::new(3, 17, Previous { file: 2, end: 4096 });
+        let header = Header::new(3, 17, Previous { file: 2, end: 4096, salt: 5 });
         let mut bytes = header.encode();
         assert_eq!(Header::decode(&bytes, 3).unwrap(), header);
         for bit in 0..bytes.len() * 8 {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -48,6 +49,8 @@ pub struct Replayed {
     pub files: Vec<ReplayedFile>,
     /// The unfinished batch that was cut off.
     pub torn: Option<Torn>,
+    /// Files that had records, were not dropped, as older ones are still wanted, and are not there.
+    pub missing: Vec<FileNumber>,
     /// The number of the next record.
     pub next_seq: Seq,
 }
@@ -126,7 +129,7 @@ impl Opened {
         mut wanted: impl FnMut(FileNumber) -> bool,
         mut on_record: impl FnMut(FileNumber, Seq, &[u8]),
     ) -> Result<(Replayed, Resume), JournalError> {
-        let mut replayed = Replayed { files: Vec::new(), torn: None, next_seq: 1 };
+        let mut replayed = Replayed { files: Vec::new(), torn: None, missing: Vec::new(), next_seq: 1 };
         let mut resume = Resume { next_seq: 1, previous: Previous::default(), empty: Vec::new() };
         let ends = witnessed_ends(&self.headers);
         for (index, header) in self.headers.iter().enumerate() {
@@ -136,6 +139,12 @@ impl Opened {
                 return Err(JournalError::Corrupt { file, offset: 0 });
             }
             resume.next_seq = header.first_seq;
+            let is_older_wanted = replayed.files.last().is_some_and(|it| it.file < header.previous.file);
+            if is_older_wanted && !self.headers.iter().any(|it| it.file == header.previous.file) {
+                replayed.missing.push(header.previous.file);
+                // Files without records between them say the same.
+                replayed.missing.dedup();
+            }
             // The newest is read even so: it knows the next number.
             if !is_wanted && !is_newest {
                 continue;
@@ -151,7 +160,7 @@ impl Opened {
             if records == 0 {
                 resume.empty.push(file);
             } else {
-                resume.previous = Previous { file, end: found.end };
+                resume.previous = Previous { file, end: found.end, salt: header.salt().0 };
                 if is_wanted {
                     let (first_seq, last_seq) = (header.first_seq, found.next_seq - 1);
                     replayed.files.push(ReplayedFile { file, first_seq, last_seq, records });
@@ -192,10 +201,19 @@ impl Opened {
         let name = log_name(header.file);
         let unreadable = || JournalError::io(format!("read {name}"));
         let file = self.disk.open(&name).map_err(unreadable())?;
-        // What is only in the system's cache counts from now on, so it must survive a crash first.
-        file.sync().map_err(unreadable())?;
         let bytes = file.read(u64::MAX).map_err(unreadable())?;
-        read_frames(&bytes, header, witnessed_end, on_record)
+        let found = read_frames(&bytes, header, witnessed_end, on_record)?;
+        let sync = || {
+            // After a failed sync the system calls everything written, though it was not: only what is written
+            // again is synced again. The batch of a failed sync is the last.
+            if witnessed_end.is_none_or(|witnessed_end| witnessed_end < found.end) {
+                file.write_at(&bytes[found.last_frame.clone()], found.last_frame.start as u64)?;
+            }
+            // What is only in the system's cache counts from now on, so it must survive a crash first.
+            file.sync()
+        };
+        sync().map_err(JournalError::io(format!("make {name} durable")))?;
+        Ok(found)
     }
 
     fn cut(&self, file: FileNumber, offset: u64) -> Result<Torn, JournalError> {
@@ -215,7 +233,9 @@ impl Opened {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Found {
     pub(crate) next_seq: Seq,
-    /// Where its last intact frame ends.
+    /// Where its last intact frame lies.
+    last_frame: Range<usize>,
+    /// Where that ends.
     end: u64,
     is_torn: bool,
 }
@@ -228,12 +248,12 @@ pub(crate) fn read_frames(
     mut on_record: impl FnMut(Seq, &[u8]),
 ) -> Result<Found, JournalError> {
     let salt = header.salt();
-    let (mut offset, mut next_seq) = (HEADER_BYTES, header.first_seq);
+    let (mut last_frame, mut offset, mut next_seq) = (HEADER_BYTES, HEADER_BYTES, header.first_seq);
     let bad = loop {
         match frame::read(bytes, salt, offset) {
             Ok(frame) if frame.first_seq == next_seq => {
                 Records::new(next_seq, frame.records).for_each(|(seq, record)| on_record(seq, record));
-                (offset, next_seq) = (frame.end, frame.next_seq);
+                (last_frame, offset, next_seq) = (offset, frame.end, frame.next_seq);
             }
             Ok(_) => return Err(JournalError::Corrupt { file: header.file, offset: offset as u64 }),
             Err(bad) => break bad,
@@ -246,7 +266,7 @@ pub(crate) fn read_frames(
         None => !frame::is_any_begun(bytes, salt, offset + ALIGN),
     };
     if may_end {
-        Ok(Found { next_seq, end, is_torn: bad == Bad::Torn })
+        Ok(Found { next_seq, last_frame: last_frame..offset, end, is_torn: bad == Bad::Torn })
     } else {
         Err(JournalError::Corrupt { file: header.file, offset: end })
     }
@@ -272,6 +292,12 @@ pub(crate) fn read_headers(disk: &dyn Disk, names: &[String]) -> Result<Vec<Head
         headers.push(Header::decode(&bytes.map_err(JournalError::io(format!("read {name}")))?, file)?);
     }
     headers.sort_by_key(|header| header.file);
+    for header in &headers {
+        let earlier = headers.iter().find(|earlier| earlier.file == header.previous.file);
+        if let Some(earlier) = earlier.filter(|earlier| !header.previous.is_of(earlier)) {
+            return Err(JournalError::Foreign { earlier: earlier.file, file: header.file });
+        }
+    }
     Ok(headers)
 }
 

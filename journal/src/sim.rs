@@ -1,5 +1,6 @@
 //! A disk in memory for tests. It counts its operations, fails those it is told to, runs out of space, and after
-//! a crash keeps what was synced and an arbitrary part of what was not. A clone is the same disk.
+//! a crash keeps what was synced and an arbitrary part of what was not, or of what a sync failed for. A clone is
+//! the same disk.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -231,6 +232,17 @@ impl Sim {
         self.unsynced_names.push(change);
     }
 
+    /// What a failed sync does: the system calls everything written, though only a part was. It is seen until a
+    /// power cut, and no later sync makes it durable.
+    fn forget_unsynced(&mut self, file: usize) {
+        let chance = &mut Chance(self.operations as u64);
+        if self.crash_at.is_none_or(|at| self.operations <= at) {
+            let file = &mut self.files[file];
+            file.durable = file.after_crash(chance);
+            file.unsynced.clear();
+        }
+    }
+
     fn used(&self) -> usize {
         self.names.values().map(|file| self.files[*file].visible.len()).sum()
     }
@@ -324,10 +336,14 @@ impl DiskFile for Handle {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let mut sim = self.begin(Op::Sync)?;
+        let begun = self.begin(Op::Sync);
+        if let Err(error) = begun {
+            self.disk.sim().forget_unsynced(self.file);
+            return Err(error);
+        }
+        let sim = &mut *begun?;
         let file = &mut sim.files[self.file];
-        file.durable = file.visible.clone();
-        file.unsynced.clear();
+        file.unsynced.drain(..).for_each(|change| change.apply(&mut file.durable));
         Ok(())
     }
 }

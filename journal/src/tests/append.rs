@@ -21,7 +21,7 @@ fn what_was_written_is_read_back() {
 fn an_empty_folder_is_an_empty_journal() {
     let disk = SimDisk::default();
     let (replayed, records) = replay_all(&disk).unwrap();
-    assert_eq!(replayed, Replayed { files: Vec::new(), torn: None, next_seq: 1 });
+    assert_eq!(replayed, Replayed { files: Vec::new(), torn: None, missing: Vec::new(), next_seq: 1 });
     assert!(records.is_empty());
     start(&disk, Notes::default()).close();
     assert_eq!(replay_all(&disk).unwrap().0.next_seq, 1);

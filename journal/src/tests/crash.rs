@@ -26,6 +26,7 @@ impl Owner {
             |file, seq, record| records.push((file, seq, record.to_vec())),
         );
         let replayed = uncrashed(disk, replay)?;
+        assert_eq!(replayed.missing, [0; 0]);
         self.check(&records);
         self.durable.extend(records.into_iter().map(|(file, seq, record)| (seq, (file, record))));
         Some((opened, replayed.files.iter().map(|file| file.file).collect()))
@@ -207,5 +208,28 @@ fn failures_on_the_way_to_a_crash_lose_nothing_either() {
             disk = crash(&mut owner, &disk, 20 + chance.below(OPERATIONS), chance);
         }
         owner.open(&disk).unwrap();
+    }
+}
+
+#[test]
+fn what_is_read_back_of_a_batch_whose_sync_failed_is_made_durable_before_it_counts() {
+    for seed in 0..50 {
+        let chance = &mut Chance(seed);
+        let disk = SimDisk::default();
+        let journal = start(&disk, Notes::default());
+        write(&journal, &record(1));
+        disk.fail_when(|op, _| op == Op::Sync);
+        let failed = journal.append(|bytes| bytes.extend(record(2))).unwrap();
+        assert!(journal.wait(failed).is_err());
+        // Killed before it could begin another file, the next life still sees what was written.
+        let disk = disk.after_kill();
+        let (_, seen) = replay_all(&disk).unwrap();
+        assert_numbered(&seen);
+        let journal = start(&disk, Notes::default());
+        let next = write(&journal, b"the next life's");
+        journal.close();
+        let (_, kept) = replay_all(&disk.after_crash(chance)).unwrap();
+        assert_eq!(kept[..seen.len()], seen);
+        assert_eq!(kept[seen.len()].1, next);
     }
 }

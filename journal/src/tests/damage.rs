@@ -7,7 +7,11 @@ use crate::header::{HEADER_BYTES, Header, Previous};
 
 /// Where the frames of a file start, and where the last one ends.
 fn frame_starts(bytes: &[u8]) -> Vec<usize> {
-    let header = Header::decode(bytes, 1).unwrap();
+    frame_starts_of(bytes, 1)
+}
+
+fn frame_starts_of(bytes: &[u8], file: FileNumber) -> Vec<usize> {
+    let header = Header::decode(bytes, file).unwrap();
     let mut starts = vec![HEADER_BYTES];
     while let Ok(frame) = crate::frame::read(bytes, header.salt(), *starts.last().unwrap()) {
         starts.push(frame.end);
@@ -20,6 +24,85 @@ fn first_file(disk: &SimDisk) -> (Vec<u8>, Vec<usize>) {
     let bytes = disk.bytes_of(&log_name(1));
     let starts = frame_starts(&bytes);
     (bytes, starts)
+}
+
+/// A folder with everything that one may hold: files with several frames each, the first ones dropped and used
+/// again, and spares full of stale frames. With the records that are durable in it.
+fn lived_in() -> (SimDisk, Vec<Record>) {
+    let (disk, notes) = (SimDisk::default(), Notes::default());
+    let journal = start(&disk, notes.clone());
+    for number in 1..=70 {
+        write(&journal, &record(number));
+    }
+    until(|| journal.stats().spare_files > 0);
+    let rolled = notes.read(|noted| noted.rolled.clone());
+    for file in &rolled[..rolled.len() - 2] {
+        journal.drop_file(*file).unwrap();
+    }
+    for number in 71..=90 {
+        write(&journal, &record(number));
+    }
+    journal.close();
+    let (_, records) = replay_all(&disk).unwrap();
+    assert_numbered(&records);
+    assert_eq!(records.last().unwrap().1, 90);
+    assert!(names(&disk, ".log").len() > 3 && !names(&disk, ".spare").is_empty());
+    (disk, records)
+}
+
+/// What a replay must say of a folder in which one file was changed.
+#[derive(Debug)]
+enum Verdict {
+    /// The damage, named.
+    Damage {
+        file: FileNumber,
+        offset: u64,
+    },
+    /// All records but those of this file from this place on: nothing tells its damage from a torn tail.
+    AllBefore {
+        file: FileNumber,
+        offset: u64,
+    },
+    All,
+}
+
+/// The verdict on a log file that is as it was up to `at`.
+fn verdict(disk: &SimDisk, name: &str, at: usize) -> Verdict {
+    let Some(file) = crate::file::number_in(name, ".log") else { return Verdict::All };
+    let starts = frame_starts_of(&disk.bytes_of(name), file);
+    let is_newest = names(disk, ".log").last().is_some_and(|newest| newest == name);
+    if at < HEADER_BYTES {
+        return Verdict::Damage { file, offset: 0 };
+    }
+    match starts.iter().rposition(|start| *start <= at) {
+        Some(frame) if frame + 1 == starts.len() => Verdict::All,
+        Some(frame) if is_newest => Verdict::AllBefore { file, offset: starts[frame] as u64 },
+        Some(frame) => Verdict::Damage { file, offset: starts[frame] as u64 },
+        None => unreachable!("the first frame starts behind the header"),
+    }
+}
+
+fn assert_verdict(verdict: &Verdict, disk: &SimDisk, sound: &SimDisk, records: &[Record]) {
+    let found = replay_all(disk);
+    match (verdict, found) {
+        (Verdict::Damage { file, offset }, Err(JournalError::Corrupt { file: named, offset: at })) => {
+            assert_eq!((named, at), (*file, *offset));
+        }
+        (Verdict::All, Ok((_, found))) => assert_eq!(found, records),
+        (Verdict::AllBefore { file, offset }, Ok((_, found))) => {
+            let starts = frame_starts_of(&sound.bytes_of(&log_name(*file)), *file);
+            let kept = starts.iter().filter(|start| **start < usize::try_from(*offset).unwrap()).count();
+            let earlier = records.iter().filter(|(other, ..)| other < file).count();
+            assert_eq!(found, records[..earlier + kept]);
+        }
+        (verdict, found) => panic!("{verdict:?}: {found:?}"),
+    }
+}
+
+/// Any of the files, but the lock.
+fn any_name(disk: &SimDisk, index: prop::sample::Index) -> String {
+    let names = disk.names().unwrap();
+    names[index.index(names.len())].clone()
 }
 
 fn only(bytes: Vec<u8>) -> SimDisk {
@@ -169,7 +252,7 @@ proptest! {
         let header = Header::new(1, 1, Previous::default()).encode();
         let disk = if has_header { only([&header, &bytes[..]].concat()) } else { only(bytes) };
         if is_first {
-            disk.put(&log_name(2), Header::new(2, 9, Previous { file: 1, end: 500 }).encode().to_vec());
+            disk.put(&log_name(2), Header::new(2, 9, Previous { file: 1, end: 500, salt: 0 }).encode().to_vec());
         }
         if let Ok((_, records)) = replay_all(&disk) {
             prop_assert!(records.is_empty());
@@ -198,5 +281,135 @@ proptest! {
         if let Ok((_, records)) = replay_all(&only(bytes)) {
             assert_numbered(&records);
         }
+    }
+
+    #[test]
+    fn a_flipped_bit_in_any_file_is_named_or_harms_nothing_that_was_acknowledged(
+        name: prop::sample::Index,
+        at: prop::sample::Index,
+        bit in 0..8_u32,
+    ) {
+        let (disk, records) = lived_in();
+        let name = any_name(&disk, name);
+        let mut bytes = disk.bytes_of(&name);
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        let damaged = disk.after_kill();
+        damaged.put(&name, bytes);
+        let mut verdict = verdict(&disk, &name, at);
+        // Behind the damage of the newest file's frames stands a frame, unless it was the last.
+        if let Verdict::AllBefore { file, offset } = verdict {
+            let starts = frame_starts_of(&disk.bytes_of(&name), file);
+            if starts[starts.len() - 2] as u64 != offset {
+                verdict = Verdict::Damage { file, offset };
+            }
+        }
+        assert_verdict(&verdict, &damaged, &disk, &records);
+    }
+
+    #[test]
+    fn any_file_cut_anywhere_is_named_or_ends_like_a_torn_tail(name: prop::sample::Index, kept: prop::sample::Index) {
+        let (disk, records) = lived_in();
+        let name = any_name(&disk, name);
+        let mut bytes = disk.bytes_of(&name);
+        bytes.truncate(kept.index(bytes.len()));
+        let damaged = disk.after_kill();
+        let verdict = verdict(&disk, &name, bytes.len());
+        damaged.put(&name, bytes);
+        assert_verdict(&verdict, &damaged, &disk, &records);
+    }
+
+    #[test]
+    fn any_file_made_longer_by_anything_is_as_good_as_before(
+        name: prop::sample::Index,
+        more in prop::collection::vec(any::<u8>(), 1..200),
+        repeats: bool,
+    ) {
+        let (disk, records) = lived_in();
+        let name = any_name(&disk, name);
+        let mut bytes = disk.bytes_of(&name);
+        if repeats {
+            // Its own frames, in another place.
+            bytes.extend_from_within(HEADER_BYTES..);
+        }
+        bytes.extend(more);
+        let damaged = disk.after_kill();
+        damaged.put(&name, bytes);
+        assert_verdict(&Verdict::All, &damaged, &disk, &records);
+    }
+
+    #[test]
+    fn a_file_in_the_place_of_another_is_named(one: prop::sample::Index, other: prop::sample::Index, swap: bool) {
+        let (disk, records) = lived_in();
+        let (one, other) = (any_name(&disk, one), any_name(&disk, other));
+        let (from, to) = (disk.bytes_of(&one), disk.bytes_of(&other));
+        let damaged = disk.after_kill();
+        damaged.put(&other, from);
+        if swap {
+            damaged.put(&one, to);
+        }
+        let is_log = |name: &String| crate::file::number_in(name, ".log");
+        let harmed = [Some(&other), swap.then_some(&one)].into_iter().flatten().filter_map(is_log).min();
+        let verdict = match harmed {
+            Some(file) if one != other => Verdict::Damage { file, offset: 0 },
+            _ => Verdict::All,
+        };
+        assert_verdict(&verdict, &damaged, &disk, &records);
+    }
+}
+
+#[test]
+fn a_copy_under_a_new_name_is_named_and_one_that_waits_to_be_used_is_harmless() {
+    let (disk, records) = lived_in();
+    let logs = names(&disk, ".log");
+    for name in &logs {
+        let damaged = disk.after_kill();
+        damaged.put(&log_name(99), disk.bytes_of(name));
+        assert_verdict(&Verdict::Damage { file: 99, offset: 0 }, &damaged, &disk, &records);
+        let waiting = disk.after_kill();
+        waiting.put(&crate::file::spare_name(99), disk.bytes_of(name));
+        assert_verdict(&Verdict::All, &waiting, &disk, &records);
+        let journal = start(&waiting, Notes::default());
+        assert_eq!(write(&journal, &record(91)), 91);
+        journal.close();
+        assert_numbered(&replay_all(&waiting).unwrap().1);
+    }
+}
+
+#[test]
+fn a_file_of_another_journal_is_told_from_ours() {
+    let (disk, _) = lived_in();
+    let (other, _) = lived_in();
+    let logs = names(&disk, ".log");
+    assert_eq!(logs, names(&other, ".log"), "only the salts tell them apart");
+    for (index, name) in logs.iter().enumerate() {
+        let mixed = disk.after_kill();
+        mixed.put(name, other.bytes_of(name));
+        let file = crate::file::number_in(name, ".log").unwrap();
+        // The oldest is told by the one behind it.
+        let (earlier, file) = if index == 0 { (file, file + 1) } else { (file - 1, file) };
+        let error = replay_all(&mixed).unwrap_err();
+        assert!(
+            matches!(error, JournalError::Foreign { earlier: one, file: next } if (one, next) == (earlier, file)),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_missing_file_is_told_where_older_ones_are_not_dropped_yet() {
+    let (disk, records) = lived_in();
+    let logs = names(&disk, ".log");
+    for name in &logs[1..logs.len() - 1] {
+        let mixed = disk.after_kill();
+        mixed.remove(name).unwrap();
+        let file = crate::file::number_in(name, ".log").unwrap();
+        let (replayed, found) = replay_all(&mixed).unwrap();
+        assert_eq!(replayed.missing, [file]);
+        let expected: Vec<_> = records.iter().filter(|(other, ..)| *other != file).cloned().collect();
+        assert_eq!(found, expected);
+        // Nobody wants the older ones: it was dropped after them.
+        let (replayed, _) = replay_where(&mixed, |other| other > file).unwrap();
+        assert_eq!(replayed.missing, [0; 0]);
     }
 }
