@@ -72,3 +72,107 @@ impl crate::App {
         Lane::new(Arc::clone(&self.journal), &self.lanes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::Context;
+
+    use domain::access::{Caller, Grant, Scope};
+    use domain::ids::{AdvertiserId, AffiliateId, CampaignId, KeyId, OfferId};
+    use domain::money::Currency;
+    use domain::network::{Approval, CampaignStatus, OfferStatus, PartyStatus};
+    use domain::network_change::{CreateAdvertiser, CreateAffiliate, CreateCampaign, CreateOffer};
+    use domain::pricing::{PriceType, Rate};
+    use domain::routing::Link;
+    use domain::tokens::UrlTemplate;
+
+    use super::*;
+    use crate::{App, ChangeError, NotSent, Sent, Visit, sample};
+
+    async fn make_network(app: &App) -> Result<(), ChangeError> {
+        let caller = Caller { key_id: KeyId(1), name: "test".into(), grant: Grant::of(Scope::Admin) };
+        let nothing = Rate { price_type: PriceType::Cpa, number: "0".parse().expect("an amount") };
+        let status = PartyStatus::Active;
+        app.create_advertiser(&caller, CreateAdvertiser { name: "a".into(), status }).await?;
+        app.create_affiliate(&caller, CreateAffiliate { name: "b".into(), status }).await?;
+        let offer = CreateOffer {
+            name: "o".into(),
+            advertiser_id: AdvertiserId(1),
+            url: UrlTemplate::parse("https://shop.example/").expect("a url"),
+            status: OfferStatus::Active,
+            payout: nothing,
+            revenue: nothing,
+            currency: Currency::USD,
+            session_seconds: 60,
+            approval: Approval::Auto,
+            one_per_click: false,
+            allow_duplicates: false,
+            allow_deep_link: false,
+            deep_link_hosts: Vec::new(),
+            expires: None,
+        };
+        app.create_offer(&caller, offer).await?;
+        let campaign = CreateCampaign {
+            offer_id: OfferId(1),
+            affiliate_id: AffiliateId(1),
+            status: CampaignStatus::Active,
+            creative_id: None,
+            payout: None,
+            revenue: None,
+        };
+        app.create_campaign(&caller, campaign).await.map(drop)
+    }
+
+    fn visit() -> Visit {
+        Visit {
+            link: Some(Link::Campaign(CampaignId(1), None)),
+            known_domain: true,
+            sub_ids: <[String; 5]>::default(),
+            deep_link: String::new(),
+            udid: String::new(),
+            extra_query: String::new(),
+            country: None,
+            ip_address: None,
+            user_agent: "x".repeat(500),
+            referrer: String::new(),
+        }
+    }
+
+    #[test]
+    fn while_the_journal_stands_still_clicks_wait_up_to_the_bound_and_the_next_is_refused_at_once() {
+        let opened = sample::open();
+        let app = &opened.app;
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(make_network(app)).expect("made");
+        let lane = app.lane();
+
+        // The journal cannot tell that a batch is durable, so it does not come to the next one.
+        let standstill = app.lanes.0.lock().expect("nobody panics");
+        let mut waiting = 0;
+        let mut context = Context::from_waker(Waker::noop());
+        let refused = loop {
+            match pin!(app.record_click(&lane, visit())).poll(&mut context) {
+                Poll::Pending => waiting += 1,
+                Poll::Ready(answer) => break answer,
+            }
+        };
+        assert_eq!(refused, Err(NotSent::Overloaded));
+        assert_eq!(app.metrics().clicks_unavailable.get(), 1);
+        assert!((20..100).contains(&waiting), "16 KiB hold about 30 such clicks, and a batch under way more");
+
+        drop(standstill);
+        let again = runtime.block_on(async {
+            loop {
+                tokio::select! {
+                    () = lane.relay() => unreachable!("a relay never ends"),
+                    answer = app.record_click(&lane, visit()) => match answer {
+                        Err(NotSent::Overloaded) => tokio::task::yield_now().await,
+                        answer => break answer,
+                    },
+                }
+            }
+        });
+        assert!(matches!(again, Ok(Sent { click_id: Some(_), .. })), "{again:?}");
+    }
+}

@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
 
+use crumb::config::{Config, Overrides};
 use rcgen::{CertifiedKey, KeyPair};
 use tempfile::TempDir;
 use testkit::TestServer;
@@ -28,12 +29,17 @@ fn put(folder: &Path, certificate: &str, key: &str) {
 }
 
 fn server(pair: &Pair) -> (TestServer, TempDir) {
+    server_with(pair, |_| {})
+}
+
+fn server_with(pair: &Pair, change: impl FnOnce(&mut Config)) -> (TestServer, TempDir) {
     let folder = tempfile::tempdir().expect("a folder");
     put(folder.path(), &pair.cert.pem(), &pair.signing_key.serialize_pem());
     let server = TestServer::with(|config| {
         "127.0.0.1:0".clone_into(&mut config.tls.listen);
         config.tls.certificate = folder.path().join("certificate.pem");
         config.tls.key = folder.path().join("key.pem");
+        change(config);
     });
     (server, folder)
 }
@@ -157,12 +163,24 @@ fn plain_http_on_the_https_port_is_no_answer_and_harms_nobody() {
 }
 
 #[test]
+fn whoever_does_not_shake_hands_is_closed() {
+    let pair = pair();
+    let (server, _folder) = server_with(&pair, |config| config.server.client_timeout_seconds = 1);
+    for begun in [&b""[..], b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"] {
+        let mut stream = TcpStream::connect(server.tls_address().expect("set")).expect("it listens");
+        stream.write_all(begun).expect("sent");
+        // Ends when the server has had enough, whichever way.
+        let _ = stream.read_to_end(&mut Vec::new());
+    }
+}
+
+#[test]
 fn files_that_cannot_be_used_stop_the_start_and_are_named() {
     let (one, other) = (pair(), pair());
     let folder = tempfile::tempdir().expect("a folder");
     let (certificate, key) = (folder.path().join("certificate.pem"), folder.path().join("key.pem"));
-    let overrides = crumb::config::Overrides { data: Some(folder.path().to_owned()), ..Default::default() };
-    let mut config = crumb::config::Config::load(&overrides).expect("the defaults are valid");
+    let overrides = Overrides { data: Some(folder.path().to_owned()), ..Default::default() };
+    let mut config = Config::load(&overrides).expect("the defaults are valid");
     config.server.listen = "127.0.0.1:0".parse().expect("an address");
     "127.0.0.1:0".clone_into(&mut config.tls.listen);
     (config.tls.certificate, config.tls.key) = (certificate.clone(), key.clone());

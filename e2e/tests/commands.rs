@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 use std::path::PathBuf;
+use std::process::Command;
 
 use e2e::{Client, Connection, Finished, Network, Process, Server, crumb, until};
 use serde_json::Value;
@@ -334,4 +335,39 @@ fn check_finds_a_sound_folder_sound_and_names_a_damaged_file() {
     std::fs::rename(&segment, segment.with_extension("gone")).expect("renamed");
     let found = server.command(&["check"]);
     assert!(found.code == Some(1) && found.stdout.contains(&named), "a missing segment: {found:?}");
+}
+
+#[test]
+fn https_is_served_where_it_says_so_and_the_certificate_changes_without_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let renew = || {
+        let pair = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        std::fs::write(at("key.pem"), pair.signing_key.serialize_pem()).expect("written");
+        std::fs::write(at("certificate.pem"), pair.cert.pem()).expect("written");
+        std::fs::write(at("trusted.pem"), pair.cert.pem()).expect("written");
+    };
+    renew();
+    let mut command = crumb(&["serve", "--listen", "127.0.0.1:0", "--data", &at("data")]);
+    command.env("CRUMB_TLS__LISTEN", "127.0.0.1:0");
+    command.env("CRUMB_TLS__CERTIFICATE", at("certificate.pem")).env("CRUMB_TLS__KEY", at("key.pem"));
+    let server = Process::start(command);
+    let port = server.line_after("listening on https://127.0.0.1:");
+    let is_answered = || {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--cacert", &at("trusted.pem")]);
+        curl.args(["--resolve", &format!("localhost:{port}:127.0.0.1")]);
+        let answer = curl.arg(format!("https://localhost:{port}/healthz")).output().expect("curl");
+        answer.stdout == br#"{"status":"ok"}"#
+    };
+    assert!(is_answered());
+    renew();
+    until("the new certificate is shown", || is_answered().then_some(()));
+
+    std::fs::write(at("key.pem"), "broken").expect("written");
+    until("it says what is wrong", || server.stderr().contains("tls.key: ").then_some(()));
+    assert!(is_answered(), "the pair before stays");
+    assert_eq!(server.stderr().matches("broken").count(), 0, "no word of the key itself");
+    server.ask_to_end();
+    assert_eq!(server.finish().code, Some(0));
 }

@@ -144,7 +144,8 @@ impl Surface {
         pulse: Pulse,
         mut leave: Leave,
     ) -> impl Future<Output = ()> + use<> {
-        let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.acceptor().accept(stream));
+        let timeout = HANDSHAKE_TIMEOUT.min(self.head_timeout);
+        let handshake = tokio::time::timeout(timeout, tls.acceptor().accept(stream));
         async move {
             let shaken = tokio::select! {
                 _ = &mut leave => return,
