@@ -19,7 +19,7 @@ use parquet::file::metadata::page_index::RowGroupPageIndex;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::page_index::offset_index::PageLocation;
-use parquet::file::reader::SerializedPageReader;
+use parquet::file::reader::{Length as _, SerializedPageReader};
 
 use crate::checked_file::CheckedFile;
 use crate::error::ArchiveError;
@@ -50,6 +50,7 @@ impl SegmentReader {
             .map_err(|error| ArchiveError::from_parquet(error, path))?;
         let about = metadata.file_metadata();
         let fits = (1..=FORMAT).contains(&segment.format)
+            && file.len() == segment.file_bytes
             && about.key_value_metadata() == Some(&key_values(segment))
             && about.schema() == schema(segment.format).as_ref()
             && metadata.num_row_groups() == 1

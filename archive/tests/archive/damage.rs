@@ -7,6 +7,7 @@ use archive::{Archive, ArchiveError};
 use domain::archive_query::{ClickFilter, ClickPage};
 use domain::click::Click;
 use domain::ids::{AffiliateId, OfferId};
+use domain::segment::Segment;
 use proptest::prelude::*;
 
 use crate::builders::{ALL, Shelf, click, clicks, naive, push, seal};
@@ -77,6 +78,63 @@ proptest! {
         prop_assert!(is_damage(&shelf.archive.verify_segment(&segment), &path));
         check_answers(&shelf.archive, &all, &path);
     }
+
+    #[test]
+    fn a_file_cut_anywhere_or_made_longer_is_told_and_never_served(
+        is_sums: bool,
+        kept: prop::sample::Index,
+        more in prop::option::of(prop::collection::vec(any::<u8>(), 1..9000)),
+    ) {
+        let all = clicks(0..1100);
+        let (shelf, segment) = Shelf::sealed(&all);
+        let path = shelf.path(&segment, if is_sums { "crc" } else { "parquet" });
+        let mut bytes = fs::read(&path).expect("there");
+        match more {
+            Some(more) => bytes.extend(more),
+            None => bytes.truncate(kept.index(bytes.len())),
+        }
+        fs::write(&path, bytes).expect("writable");
+        prop_assert!(is_damage(&shelf.archive.verify_segment(&segment), &path));
+        if !is_sums {
+            prop_assert!(is_damage(&shelf.reopened(vec![segment.clone()]).map(|_| ()), &path));
+        }
+        check_answers(&shelf.archive, &all, &path);
+    }
+}
+
+/// Two archives of as many clicks each under the same names, whose clicks differ.
+fn twins() -> [(Shelf, Segment); 2] {
+    let theirs = clicks(0..1100).into_iter().map(|click| Click { user_agent: "theirs".to_owned(), ..click });
+    [Shelf::sealed(&clicks(0..1100)), Shelf::sealed(&theirs.collect::<Vec<_>>())]
+}
+
+#[test]
+fn another_archives_file_under_the_same_name_is_told() {
+    for endings in [&["parquet"][..], &["crc"], &["parquet", "crc"]] {
+        let [(ours, segment), (theirs, twin)] = twins();
+        assert_eq!(segment.name(), twin.name());
+        for ending in endings {
+            fs::copy(theirs.path(&twin, ending), ours.path(&segment, ending)).expect("writable");
+        }
+        let path = ours.path(&segment, "parquet");
+        assert!(is_damage(&ours.archive.verify_segment(&segment), &path), "{endings:?}");
+        assert!(is_damage(&ours.archive.find(click(7).id), &path), "{endings:?}");
+        if endings.contains(&"parquet") {
+            assert!(is_damage(&ours.reopened(vec![segment]).map(|_| ()), &path), "{endings:?}");
+        }
+    }
+}
+
+#[test]
+fn the_checksums_in_the_place_of_the_clicks_and_the_other_way_round_are_told() {
+    let (shelf, segment) = Shelf::sealed(&clicks(0..600));
+    let [path, sums] = ["parquet", "crc"].map(|ending| shelf.path(&segment, ending));
+    let elsewhere = shelf.dir.path().join("elsewhere");
+    for (from, to) in [(&path, &elsewhere), (&sums, &path), (&elsewhere, &sums)] {
+        fs::rename(from, to).expect("renamable");
+    }
+    assert!(is_damage(&shelf.archive.find(click(1).id), &sums));
+    assert!(is_damage(&shelf.reopened(vec![segment.clone()]).map(|_| ()), &path));
 }
 
 #[test]
