@@ -48,4 +48,5 @@ promises! {
     conversions::every_sort_pages_through_each_conversion_once,
     conversions::filters_count_and_list_the_same_rows,
     segments::a_segment_is_entered_once,
+    segments::segments_are_replaced_at_once_and_once,
 }
