@@ -5,6 +5,7 @@ mod administer;
 mod authenticate;
 mod chance;
 mod clock;
+mod compact;
 mod conversion_writer;
 mod countries;
 mod failure;
@@ -19,10 +20,12 @@ mod open;
 mod record_click;
 mod record_conversion;
 mod record_server_click;
+mod retain;
 #[cfg(test)]
 mod sample;
 mod seal;
 mod sink;
+mod upkeep;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,6 +58,7 @@ pub use record_click::{NotSent, Sent, Visit};
 pub use record_conversion::{RecordConversionError, RecordedConversion};
 pub use record_server_click::{RecordClickError, ServerClick};
 pub use seal::Sealer;
+pub use upkeep::{Upkeep, UpkeepSettings};
 
 /// What the operator has set, as far as the use cases care.
 #[derive(Clone, Debug)]

@@ -5,6 +5,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::upkeep::UpkeepCounters;
+
 /// All counters of a running product.
 pub struct Metrics {
     registry: Registry,
@@ -26,6 +28,8 @@ pub struct Metrics {
     pub segments_sealed: Counter,
     /// Attempts to seal a segment that failed.
     pub seal_failures: Counter,
+    /// What became of sealed segments.
+    pub(crate) upkeep: UpkeepCounters,
     /// Clicks in memory, not yet in a segment.
     pub recent_clicks: Gauge,
     /// Records in the journal made durable since the start.
@@ -52,6 +56,12 @@ impl Default for Metrics {
         let conversions_refused = counter("conversions_refused", "Conversion calls refused");
         let segments_sealed = counter("segments_sealed", "Segments sealed since the start");
         let seal_failures = counter("seal_failures", "Failed attempts to seal a segment");
+        let upkeep = UpkeepCounters {
+            joined: counter("segments_joined", "Segments that became part of a larger one"),
+            blanked: counter("segments_blanked", "Segments whose visitors' data was blanked with age"),
+            dropped: counter("segments_dropped", "Segments dropped with age"),
+            failures: counter("upkeep_failures", "Failed pieces of work on sealed segments"),
+        };
         let mut gauge = |name: &str, help: &str| {
             let gauge: Gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -71,6 +81,7 @@ impl Default for Metrics {
             conversions_refused,
             segments_sealed,
             seal_failures,
+            upkeep,
             recent_clicks,
             journal_records,
             journal_batches,

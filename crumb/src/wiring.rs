@@ -52,8 +52,9 @@ pub fn start(
         country_file: config.country_file(),
         journal: config.journal(folder.journal()),
         roll_after: config.roll_after(),
+        upkeep: config.upkeep(),
     };
-    let Opened { app, sealer, conversion_writer } = app::open(parts, &folder.segments())?;
+    let Opened { app, sealer, upkeep, conversion_writer } = app::open(parts, &folder.segments())?;
     let public_url = Some(config.server.public_url.clone()).filter(|url| !url.is_empty());
     let web = Web::new(
         Arc::clone(&app),
@@ -71,9 +72,11 @@ pub fn start(
     let refreshed = Arc::clone(&app);
     let until = stopped.clone();
     workers.push(spawn.thread("refresh", move || refresh(&refreshed, until))?);
+    let kept = stopped.clone();
     let background = vec![
         spawn.thread("conversions", move || conversion_writer.run())?,
         spawn.thread("sealer", move || sealer.run(&|| *stopped.borrow()))?,
+        spawn.thread("upkeep", move || upkeep.run(&|| *kept.borrow()))?,
     ];
     Ok(Running { address, app, stop, workers, background, died })
 }
