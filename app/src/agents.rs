@@ -69,13 +69,30 @@ fn device_of(user_agent: &str, family: &str, brand: Option<&str>, os: &str) -> D
     let says = |words: &[&str]| words.iter().any(|word| user_agent.contains(word));
     if family == "Spider" {
         Device::Bot
-    } else if says(&["SMART-TV", "SmartTV", "Smart TV", "AppleTV", "Apple TV", "GoogleTV", "Android TV", "BRAVIA", "AFT", "Roku", "CrKey", "HbbTV", "Web0S", "NetCast"])
-        || os == "tvOS"
+    } else if says(&[
+        "SMART-TV",
+        "SmartTV",
+        "Smart TV",
+        "AppleTV",
+        "Apple TV",
+        "GoogleTV",
+        "Android TV",
+        "BRAVIA",
+        "AFT",
+        "Roku",
+        "CrKey",
+        "HbbTV",
+        "Web0S",
+        "NetCast",
+    ]) || os == "tvOS"
     {
         Device::Tv
     } else if says(&["PlayStation", "Nintendo", "Xbox"]) {
         Device::Console
-    } else if family == "iPad" || brand == Some("Generic_Android_Tablet") || says(&["Tablet", "Kindle", "Silk/"]) {
+    } else if family == "iPad"
+        || brand == Some("Generic_Android_Tablet")
+        || says(&["Tablet", "Kindle", "Silk/"])
+    {
         Device::Tablet
     } else if says(&["Watch"]) || matches!(os, "watchOS" | "Wear OS") {
         Device::Other
@@ -107,13 +124,17 @@ mod tests {
         let webkit = "AppleWebKit/605.1.15 (KHTML, like Gecko)";
         let chrome = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0";
         check(
-            &format!("Mozilla/5.0 (iPhone; CPU iPhone OS 17_1 like Mac OS X) {webkit} Version/17.1 Mobile/15E148 Safari/604.1"),
+            &format!(
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 17_1 like Mac OS X) {webkit} Version/17.1 Mobile/15E148 Safari/604.1"
+            ),
             Device::Mobile,
             "iOS",
             "Mobile Safari",
         );
         check(
-            &format!("Mozilla/5.0 (iPad; CPU OS 16_6 like Mac OS X) {webkit} Version/16.6 Mobile/15E148 Safari/604.1"),
+            &format!(
+                "Mozilla/5.0 (iPad; CPU OS 16_6 like Mac OS X) {webkit} Version/16.6 Mobile/15E148 Safari/604.1"
+            ),
             Device::Tablet,
             "iOS",
             "Mobile Safari",

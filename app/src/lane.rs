@@ -81,7 +81,7 @@ mod tests {
     use domain::access::{Caller, Grant, Scope};
     use domain::ids::{AdvertiserId, AffiliateId, CampaignId, KeyId, OfferId};
     use domain::money::Currency;
-    use domain::network::{Approval, CampaignStatus, OfferStatus, PartyStatus};
+    use domain::network::{Approval, Attribution, CampaignStatus, OfferStatus, PartyStatus};
     use domain::network_change::{CreateAdvertiser, CreateAffiliate, CreateCampaign, CreateOffer};
     use domain::pricing::{PriceType, Rate};
     use domain::routing::Link;
@@ -110,7 +110,14 @@ mod tests {
             allow_duplicates: false,
             allow_deep_link: false,
             deep_link_hosts: Vec::new(),
+            starts: None,
             expires: None,
+            schedule: None,
+            zone: None,
+            redirect: None,
+            thank_you_url: None,
+            attribution: Attribution::FirstTouch,
+            throw_out_seconds: None,
         };
         app.create_offer(&caller, offer).await?;
         let campaign = CreateCampaign {
@@ -120,6 +127,8 @@ mod tests {
             creative_id: None,
             payout: None,
             revenue: None,
+            expires: None,
+            redirect: None,
         };
         app.create_campaign(&caller, campaign).await.map(drop)
     }
@@ -136,6 +145,8 @@ mod tests {
             ip_address: None,
             user_agent: "x".repeat(500),
             referrer: String::new(),
+            language: String::new(),
+            cookies: String::new(),
         }
     }
 

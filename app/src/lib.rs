@@ -7,6 +7,7 @@ mod authenticate;
 mod chance;
 mod click_caps;
 mod clock;
+mod compact;
 mod conversion_writer;
 mod failure;
 mod impressions;
@@ -22,11 +23,13 @@ mod places;
 mod record_click;
 mod record_conversion;
 mod record_server_click;
+mod retain;
 #[cfg(test)]
 mod sample;
 mod seal;
 mod sequence;
 mod sink;
+mod upkeep;
 mod visitors;
 
 use std::collections::HashMap;
@@ -56,12 +59,13 @@ pub use keys::{CreateKeyError, NewKey, create_key};
 pub use lane::Lane;
 pub use list_clicks::{ClickList, ClickRow, ListClicks};
 pub use list_conversions::{ConversionList, ConversionRow};
-pub use places::{PlaceFileError, PlaceFiles};
 pub use open::{OpenError, Opened, Parts, open};
+pub use places::{PlaceFileError, PlaceFiles};
 pub use record_click::{NotSent, Remember, Sent, Visit};
 pub use record_conversion::{RecordConversionError, RecordedConversion};
 pub use record_server_click::{RecordClickError, ServerClick};
 pub use seal::Sealer;
+pub use upkeep::{Upkeep, UpkeepSettings};
 pub use visitors::{Footprint, OFFER_COOKIE, VISITOR_COOKIE};
 
 /// What the operator has set, as far as the use cases care.

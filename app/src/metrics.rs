@@ -5,6 +5,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::upkeep::UpkeepCounters;
+
 /// All counters of a running product.
 pub struct Metrics {
     registry: Registry,
@@ -34,6 +36,8 @@ pub struct Metrics {
     pub connections_dismissed: Counter,
     /// Connections at the moment.
     pub connections: Gauge,
+    /// What became of sealed segments.
+    pub(crate) upkeep: UpkeepCounters,
     /// Clicks in memory, not yet in a segment.
     pub recent_clicks: Gauge,
     /// Records in the journal made durable since the start.
@@ -64,6 +68,12 @@ impl Default for Metrics {
         let seal_failures = counter("seal_failures", "Failed attempts to seal a segment");
         let connections_dismissed =
             counter("connections_dismissed", "Quiet connections asked to leave, to make room for others");
+        let upkeep = UpkeepCounters {
+            joined: counter("segments_joined", "Segments that became part of a larger one"),
+            blanked: counter("segments_blanked", "Segments whose visitors' data was blanked with age"),
+            dropped: counter("segments_dropped", "Segments dropped with age"),
+            failures: counter("upkeep_failures", "Failed pieces of work on sealed segments"),
+        };
         let mut gauge = |name: &str, help: &str| {
             let gauge: Gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -88,6 +98,7 @@ impl Default for Metrics {
             seal_failures,
             connections_dismissed,
             connections,
+            upkeep,
             recent_clicks,
             journal_records,
             journal_batches,

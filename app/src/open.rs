@@ -1,7 +1,7 @@
 //! Opening a data folder: ledger, archive and journal, with what the journal still holds made
 //! readable before the first request.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
@@ -22,9 +22,9 @@ use crate::places::{PlaceFileError, PlaceFiles, Places};
 use crate::sequence::Sequence;
 use crate::visitors::Footprints;
 use crate::{
-    App, Chance, Clock, ConversionWriter, ImpressionWriter, Sealer, Settings, click_caps, conversion_writer,
-    impressions, lane, metrics, sink,
+    App, Chance, Clock, ConversionWriter, ImpressionWriter, Sealer, Settings, Upkeep, UpkeepSettings,
 };
+use crate::{click_caps, conversion_writer, impressions, lane, metrics, sink};
 
 /// Segments whose page index stays in memory: a quarter of a megabyte each.
 const METADATA_CACHE_MAX: usize = 512;
@@ -45,6 +45,8 @@ pub struct Parts {
     pub journal: journal::Options,
     /// A journal file with clicks is completed, and then sealed, at least this often.
     pub roll_after: Duration,
+    /// How segments are kept.
+    pub upkeep: UpkeepSettings,
 }
 
 /// Why a data folder could not be opened.
@@ -84,6 +86,8 @@ pub struct Opened {
     pub app: Arc<App>,
     /// Seals journal files.
     pub sealer: Sealer,
+    /// Keeps segments.
+    pub upkeep: Upkeep,
     /// Records conversions.
     pub conversion_writer: ConversionWriter,
     /// Writes impressions down.
@@ -92,21 +96,21 @@ pub struct Opened {
 
 /// Opens everything and replays what the journal holds. `segments` is the archive's folder.
 pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
-    let Parts { settings, clock, chance, ledger, place_files, journal, roll_after } = parts;
+    let Parts { settings, clock, chance, ledger, place_files, journal, roll_after, upkeep } = parts;
     let agents = Agents::new().map_err(OpenError::Thread)?;
     let places = Arc::new(Places::open(place_files)?);
     let mut opened = journal::Opened::open(journal)?;
     let catalogue = ledger.list_segments()?;
-    let sealed = sealed_files(&catalogue, settings.node);
+    let sealed = last_sealed(&catalogue, settings.node);
     let options = archive::Options { dir: segments.to_owned(), metadata_cache_max: METADATA_CACHE_MAX };
     let archive = Arc::new(Archive::open(options, catalogue)?);
     for orphan in archive.remove_orphans()? {
         tracing::warn!(
             file = orphan,
-            "removed a segment that never reached the catalogue; it will be sealed again"
+            "removed a segment's file that the catalogue does not name; a crash has left it"
         );
     }
-    let unsealed = replay(&mut opened, &archive, &sealed)?;
+    let unsealed = replay(&mut opened, &archive, sealed)?;
 
     let lanes = Arc::new(lane::Lanes::default());
     let (to_sealer, completed) = mpsc::channel();
@@ -126,6 +130,14 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
         roll_after,
         sealed: metrics.segments_sealed.clone(),
         failures: metrics.seal_failures.clone(),
+    };
+    let upkeep = Upkeep {
+        settings: upkeep,
+        clock: Arc::clone(&clock),
+        archive: Arc::clone(&archive),
+        ledger: Arc::clone(&ledger),
+        counters: metrics.upkeep.clone(),
+        spoiled: HashSet::new(),
     };
     let (conversions, conversion_writer) =
         conversion_writer::channel(Arc::clone(&ledger), settings.conversions_waiting_max);
@@ -162,12 +174,21 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
         ledger,
         settings,
     };
-    Ok(Opened { app: Arc::new(app), sealer, conversion_writer, impression_writer })
+    Ok(Opened { app: Arc::new(app), sealer, upkeep, conversion_writer, impression_writer })
 }
 
-/// The segments of this node, by the journal file each was sealed from.
-fn sealed_files(catalogue: &[Segment], node: NodeNumber) -> HashMap<u64, u64> {
-    catalogue.iter().filter(|it| it.node == node).map(|it| (it.journal_file, it.last_seq)).collect()
+/// Up to where this node's journal is sealed.
+#[derive(Clone, Copy)]
+struct Sealed {
+    /// Files are sealed in their order, so every file up to this one is sealed, or had no clicks.
+    file: u64,
+    last_seq: u64,
+}
+
+fn last_sealed(catalogue: &[Segment], node: NodeNumber) -> Option<Sealed> {
+    let own = catalogue.iter().filter(|it| it.node == node);
+    let sealed = own.map(|it| Sealed { file: it.journal_file, last_seq: it.last_seq });
+    sealed.max_by_key(|it| it.last_seq)
 }
 
 /// Makes every journalled click that is in no segment readable. Returns the files there are, oldest
@@ -175,14 +196,14 @@ fn sealed_files(catalogue: &[Segment], node: NodeNumber) -> HashMap<u64, u64> {
 fn replay(
     opened: &mut journal::Opened,
     archive: &Archive,
-    sealed: &HashMap<u64, u64>,
+    sealed: Option<Sealed>,
 ) -> Result<BTreeSet<u64>, OpenError> {
     let mut files = BTreeSet::new();
     let mut failed = None;
     let replayed = opened.replay(
         |file| {
             files.insert(file);
-            !sealed.contains_key(&file)
+            sealed.is_none_or(|sealed| sealed.file < file)
         },
         |file, seq, record| {
             if failed.is_none() {
@@ -194,8 +215,8 @@ fn replay(
         return Err(error.into());
     }
     // A journal that begins anew would number its records as sealed ones are numbered.
-    if let Some(last_sealed) = sealed.values().max().filter(|last| **last >= replayed.next_seq) {
-        return Err(OpenError::JournalBehind { last_sealed: *last_sealed, next_seq: replayed.next_seq });
+    if let Some(sealed) = sealed.filter(|sealed| sealed.last_seq >= replayed.next_seq) {
+        return Err(OpenError::JournalBehind { last_sealed: sealed.last_seq, next_seq: replayed.next_seq });
     }
     if let Some(torn) = &replayed.torn {
         tracing::warn!(

@@ -301,13 +301,7 @@ fn target(network: &Network, link: Option<Link>) -> Result<Target<'_>, NotSent> 
 }
 
 /// The click a visit becomes.
-fn click(
-    target: &Target<'_>,
-    decision: &Decision<'_>,
-    visit: &Visit,
-    known: &Known,
-    id: ClickId,
-) -> Click {
+fn click(target: &Target<'_>, decision: &Decision<'_>, visit: &Visit, known: &Known, id: ClickId) -> Click {
     let mut click = Click {
         id,
         offer_id: target.offer.id,
@@ -342,12 +336,7 @@ fn click(
 }
 
 /// Where the visitor is sent, with every token expanded.
-fn location(
-    target: &Target<'_>,
-    decision: &Decision<'_>,
-    click: &Click,
-    deep_link: &str,
-) -> Option<String> {
+fn location(target: &Target<'_>, decision: &Decision<'_>, click: &Click, deep_link: &str) -> Option<String> {
     let landing = || Some(decision.url?.expand(|token| value(token, click)));
     resolve_deep_link(target, click, deep_link).or_else(landing)
 }

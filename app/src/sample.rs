@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::ids::NodeNumber;
+use domain::click::Click;
+use domain::ids::{ClickId, NodeNumber, OfferId};
 use domain::money::Currency;
 use domain::privacy::AddressPolicy;
 use jiff::Timestamp;
@@ -12,7 +13,7 @@ use jiff::tz::TimeZone;
 use ledger::sqlite::SqliteLedger;
 use tempfile::TempDir;
 
-use crate::{App, Chance, Clock, Opened, Parts, PlaceFiles, Settings};
+use crate::{App, Chance, Clock, Opened, Parts, PlaceFiles, Settings, UpkeepSettings};
 
 /// A clock that stands still, and chance that never changes.
 struct Still;
@@ -69,6 +70,46 @@ pub(crate) fn open_in(folder: &Path) -> Opened {
             spare_files_max: 1,
         },
         roll_after: Duration::from_secs(60),
+        upkeep: UpkeepSettings::default(),
     };
     crate::open(parts, &segments).expect("opens")
+}
+
+/// The visitor's user agent and address of [`click`], as text.
+pub(crate) const VISITOR: [&str; 2] = ["Mozilla/5.0 (somebody's own)", "203.0.113.77"];
+
+/// The `number`th click: ids grow with it.
+pub(crate) fn click(number: u64) -> Click {
+    let id = (u128::from(1_768_470_131_000 + number) << 80) | (0x7001 << 64) | (0b10 << 62);
+    Click {
+        offer_id: OfferId(1),
+        user_agent: VISITOR[0].to_owned(),
+        ip_address: VISITOR[1].parse().ok(),
+        ..Click::blank(ClickId::from_bytes(id.to_be_bytes()))
+    }
+}
+
+/// Appends the clicks to the journal, durably.
+pub(crate) fn append(app: &App, clicks: impl Iterator<Item = Click>) {
+    for click in clicks {
+        let seq = app.journal.append(|bytes| archive::record::encode(&click, bytes)).expect("room");
+        app.journal.wait(seq).expect("durable");
+    }
+}
+
+/// A product with so many segments of so many clicks each, and its folder.
+pub(crate) fn sealed(segments: u64, rows: u64) -> (Opened, TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    for file in 0..segments {
+        let Opened { app, sealer, .. } = open_in(folder.path());
+        append(&app, (file * rows..(file + 1) * rows).map(click));
+        app.journal.roll();
+        sealer.run(&|| app.archive.recent_rows() == 0);
+    }
+    (open_in(folder.path()), folder)
+}
+
+/// How many files there are in a folder of the data folder.
+pub(crate) fn files(folder: &TempDir, name: &str) -> usize {
+    std::fs::read_dir(folder.path().join(name)).expect("there").count()
 }

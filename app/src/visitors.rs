@@ -73,7 +73,8 @@ impl Footprint {
     ) -> bool {
         let same = self.affiliate_id == affiliate_id && self.creative_id == creative_id;
         let since = now.duration_since(self.last.time());
-        same && (SignedDuration::ZERO..SignedDuration::from_secs(throw_out.as_secs().cast_signed())).contains(&since)
+        same && (SignedDuration::ZERO..SignedDuration::from_secs(throw_out.as_secs().cast_signed()))
+            .contains(&since)
     }
 
     /// What is remembered after `click` has reached `offer`. First touch keeps the credited click until its

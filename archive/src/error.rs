@@ -27,6 +27,9 @@ pub enum ArchiveError {
         /// What was found.
         reason: String,
     },
+    /// The caller wanted it to stop.
+    #[error("stopped before it was done")]
+    Stopped,
     /// A record that holds no click.
     #[error("record {seq} of journal file {file} holds no click")]
     Record {

@@ -3,14 +3,13 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use domain::segment::Segment;
 
 use crate::error::ArchiveError;
-use crate::record::Record;
 use crate::segment::cache::ReaderCache;
 use crate::segment::{self, SegmentReader};
 
@@ -46,8 +45,7 @@ impl Folder {
 
     /// The segment's reader, opened now or before.
     pub fn reader(&self, segment: &Segment) -> Result<Arc<SegmentReader>, ArchiveError> {
-        self.cache
-            .get(segment, || SegmentReader::open(&self.path(segment), &self.sums_path(segment), segment))
+        self.cache.get(segment, || self.open(segment))
     }
 
     /// Reads everything, past the cache.
@@ -56,13 +54,23 @@ impl Folder {
         segment::verify(&self.path(segment), &self.sums_path(segment), segment)
     }
 
-    /// Writes the segment's two files so that after a crash there are both, whole, or no segment
-    /// file. Returns the segment file's length.
-    pub fn write(&self, segment: &Segment, records: &[Record<'_>]) -> Result<u64, ArchiveError> {
+    /// The segment's reader, past the cache.
+    pub fn open(&self, segment: &Segment) -> Result<SegmentReader, ArchiveError> {
+        SegmentReader::open(&self.path(segment), &self.sums_path(segment), segment)
+    }
+
+    /// Has `write` write the segment's file to a path, durably, and give its length and the content of
+    /// its checksum file. After a crash there are both files, whole, or no segment file. Returns the
+    /// segment file's length.
+    pub fn write(
+        &self,
+        segment: &Segment,
+        write: impl FnOnce(&Path) -> Result<(u64, Vec<u8>), ArchiveError>,
+    ) -> Result<u64, ArchiveError> {
         let (path, sums_path) = (self.path(segment), self.sums_path(segment));
         let (path_tmp, sums_path_tmp) = (with_tmp(&path), with_tmp(&sums_path));
         let written = || -> Result<u64, ArchiveError> {
-            let (file_bytes, sums) = segment::write(&path_tmp, segment, records)?;
+            let (file_bytes, sums) = write(&path_tmp)?;
             let mut sums_file = File::create(&sums_path_tmp)?;
             sums_file.write_all(&sums)?;
             sums_file.sync_all()?;
@@ -77,6 +85,18 @@ impl Folder {
                 fs::remove_file(left).ok();
             }
         })
+    }
+
+    /// Removes the two files of a segment that is not catalogued any more and that nobody reads.
+    pub fn remove(&self, segment: &Segment) -> Result<(), ArchiveError> {
+        self.cache.forget(segment);
+        for path in [self.path(segment), self.sums_path(segment)] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Removes our files that belong to none of `segments`. Returns their names.
@@ -108,7 +128,7 @@ fn with_tmp(path: &Path) -> PathBuf {
 fn file_len(path: &Path) -> Result<u64, ArchiveError> {
     match fs::metadata(path) {
         Ok(metadata) => Ok(metadata.len()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
             Err(ArchiveError::corrupt(path, 0, "the file is missing"))
         }
         Err(error) => Err(error.into()),

@@ -9,10 +9,12 @@ mod list;
 mod reached;
 mod recents;
 pub mod record;
+mod rewrite;
 mod seal;
 mod segment;
 mod table;
 
 pub use error::ArchiveError;
 pub use reached::Reached;
+pub use segment::Blank;
 pub use table::{Archive, Options};

@@ -9,7 +9,7 @@ use domain::segment::Segment;
 use crate::error::ArchiveError;
 use crate::recents::Block;
 use crate::record::Record;
-use crate::segment::{Counts, FORMAT};
+use crate::segment::{self, Counts, FORMAT};
 use crate::table::Archive;
 
 impl Archive {
@@ -33,6 +33,8 @@ impl Archive {
             journal_file: file,
             first_seq: closed.first_seq,
             last_seq: closed.last_seq,
+            generation: 0,
+            visitors_blanked: false,
             format: FORMAT,
             rows: records.len() as u64,
             file_bytes: 0,
@@ -42,7 +44,7 @@ impl Archive {
             rows_by_affiliate: counts.by_affiliate(),
             reached: Some(counts.reached()),
         };
-        segment.file_bytes = self.folder.write(&segment, &records)?;
+        segment.file_bytes = self.folder.write(&segment, |path| segment::write(path, &segment, &records))?;
         Ok(Some(segment))
     }
 
@@ -52,7 +54,7 @@ impl Archive {
     }
 
     /// Removes what a crash left behind: half-written files, and files of segments that were never
-    /// catalogued. Returns their names. Only for the start, before the first segment is written.
+    /// catalogued, or are not any more. Returns their names. Only for the start, before the first segment is written.
     pub fn remove_orphans(&self) -> Result<Vec<String>, ArchiveError> {
         self.folder.remove_orphans(&self.segments())
     }

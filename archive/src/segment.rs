@@ -5,6 +5,7 @@
 pub(crate) mod cache;
 mod columns;
 mod read;
+mod rewrite;
 mod verify;
 mod write;
 
@@ -12,6 +13,8 @@ use domain::segment::Segment;
 use parquet::file::metadata::KeyValue;
 
 pub(crate) use read::SegmentReader;
+pub use rewrite::Blank;
+pub(crate) use rewrite::rewrite;
 pub(crate) use verify::{Counts, verify};
 pub(crate) use write::write;
 
@@ -52,7 +55,7 @@ mod tests {
     use crate::record::Record;
 
     #[test]
-    fn a_segment_of_format_1_is_read_without_what_came_later() {
+    fn a_segment_of_format_1_is_read_and_rewritten_without_what_came_later() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (path, sums_path) = (folder.path().join("it.parquet"), folder.path().join("it.crc"));
         let click = |number: u128| Click {
@@ -68,6 +71,8 @@ mod tests {
             journal_file: 1,
             first_seq: 1,
             last_seq: 600,
+            generation: 0,
+            visitors_blanked: false,
             format: 1,
             rows: 600,
             file_bytes: 0,
@@ -84,10 +89,19 @@ mod tests {
         let reader = SegmentReader::open(&path, &sums_path, &segment).expect("known");
         assert_eq!(reader.clicks(std::slice::from_ref(&(0..600))).expect("readable"), clicks);
         assert_eq!(reader.find(clicks[7].id).expect("readable").as_ref(), Some(&clicks[7]));
-        let all = ClickFilter { from: ClickId::MIN, before: ClickId::MAX, offer_id: None, affiliate_id: None };
+        let all =
+            ClickFilter { from: ClickId::MIN, before: ClickId::MAX, offer_id: None, affiliate_id: None };
         let mut reached = Reached::default();
         reader.add_reached(&all, &mut reached).expect("readable");
         assert_eq!(reached.by_offer, HashMap::from([(OfferId(3), 600)]));
+
+        let (upgraded, upgraded_sums) = (folder.path().join("2.parquet"), folder.path().join("2.crc"));
+        let second = Segment { format: 2, generation: 1, ..segment.clone() };
+        let (_, sums) = rewrite(&upgraded, &second, &[reader], Blank::Nobody, &|| false).expect("writable");
+        std::fs::write(&upgraded_sums, sums).expect("writable");
+        let reader = SegmentReader::open(&upgraded, &upgraded_sums, &second).expect("known");
+        assert_eq!(reader.clicks(std::slice::from_ref(&(0..600))).expect("readable"), clicks);
+
         for format in [0, 2, 3] {
             let other = Segment { format, ..segment.clone() };
             assert!(SegmentReader::open(&path, &sums_path, &other).is_err(), "{format}");

@@ -1,9 +1,9 @@
 //! Recents and segments as one table. What readers see changes only here, under one lock: a click
 //! is at every moment in exactly one of the two. Reading it: `list`; turning recents into a
-//! segment: `seal`.
+//! segment: `seal`; segments into others: `rewrite`.
 
 use std::path::PathBuf;
-use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use domain::click::Click;
 use domain::ids::ClickId;
@@ -28,6 +28,8 @@ pub struct Options {
 pub struct Archive {
     pub(crate) folder: Folder,
     state: RwLock<State>,
+    /// Segments readers do not see any more, whose files are still there.
+    pub(crate) replaced: Mutex<Vec<Arc<Segment>>>,
 }
 
 /// What readers see.
@@ -50,7 +52,7 @@ impl Archive {
         let last_click = catalogue.iter().map(|segment| segment.last_click).max();
         let segments = by_first_click(catalogue.into_iter().map(Arc::new));
         let state = State { segments, recents: Recents::default(), last_click };
-        Ok(Self { folder, state: RwLock::new(state) })
+        Ok(Self { folder, state: RwLock::new(state), replaced: Mutex::default() })
     }
 
     /// Adds what the journal has committed: the records of one of its files with their numbers.
@@ -145,14 +147,14 @@ impl State {
     }
 
     /// The segment whose range `id` lies in. Segments do not overlap.
-    fn segment_with(&self, id: ClickId) -> Option<Arc<Segment>> {
+    pub(crate) fn segment_with(&self, id: ClickId) -> Option<Arc<Segment>> {
         let after = self.segments.partition_point(|segment| segment.first_click <= id);
         let segment = self.segments[..after].last()?;
         (id <= segment.last_click).then(|| Arc::clone(segment))
     }
 }
 
-fn by_first_click(segments: impl Iterator<Item = Arc<Segment>>) -> Arc<[Arc<Segment>]> {
+pub(crate) fn by_first_click(segments: impl Iterator<Item = Arc<Segment>>) -> Arc<[Arc<Segment>]> {
     let mut segments: Vec<_> = segments.collect();
     segments.sort_by_key(|segment| segment.first_click);
     segments.into()

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail, ensure};
-use app::{PlaceFiles, Settings};
+use app::{PlaceFiles, Settings, UpkeepSettings};
 use domain::deep_link::HostPattern;
 use domain::ids::NodeNumber;
 use domain::tokens::UrlTemplate;
@@ -44,6 +44,8 @@ pub struct Config {
     pub journal: Journal,
     /// `[archive]`
     pub archive: Archive,
+    /// `[retention]`
+    pub retention: Retention,
     /// `[api]`
     pub api: Api,
     /// `[log]`
@@ -87,7 +89,8 @@ sections! {
     Privacy { ip_address: String }
     Node { number: u16 }
     Journal { file_mib: u64, pending_mib: u64, spare_files: usize }
-    Archive { seal_after_seconds: u64, recent_mib: u64 }
+    Archive { seal_after_seconds: u64, recent_mib: u64, segment_rows_max: u64 }
+    Retention { clicks_days: u32, visitor_days: u32 }
     Api { conversions_waiting: usize, questions: usize }
     Log { level: String, format: LogFormat }
 }
@@ -149,6 +152,9 @@ impl Config {
         }
         within("archive.seal_after_seconds", self.archive.seal_after_seconds, 1, 86_400)?;
         within("archive.recent_mib", self.archive.recent_mib, 2 * self.journal.file_mib, 1024 * 1024)?;
+        within("archive.segment_rows_max", self.archive.segment_rows_max, 0, 4_000_000)?;
+        within("retention.clicks_days", self.retention.clicks_days.into(), 0, 36_500)?;
+        within("retention.visitor_days", self.retention.visitor_days.into(), 0, 36_500)?;
         within("api.conversions_waiting", self.api.conversions_waiting as u64, 1, 1_000_000)?;
         within("api.questions", self.api.questions as u64, 1, 1024)?;
         within("server.connections", self.server.connections as u64, 16, 1_000_000)?;
@@ -271,6 +277,15 @@ impl Config {
         Duration::from_secs(self.server.client_timeout_seconds)
     }
 
+    /// How segments are kept.
+    pub fn upkeep(&self) -> UpkeepSettings {
+        UpkeepSettings {
+            segment_rows_max: self.archive.segment_rows_max,
+            clicks_days: self.retention.clicks_days,
+            visitor_days: self.retention.visitor_days,
+        }
+    }
+
     /// The threads that answer requests.
     pub fn workers(&self) -> usize {
         match self.server.workers {
@@ -336,6 +351,9 @@ mod tests {
             ("[tls]\nlisten = \"127.0.0.1:443\"\ncertificate = \"c\"", "tls.key"),
             ("[node]\nnumber = 4096", "node.number"),
             ("[journal]\nfile_mib = 0", "journal.file_mib"),
+            ("[archive]\nsegment_rows_max = 5000000", "archive.segment_rows_max"),
+            ("[retention]\nclicks_days = 40000", "retention.clicks_days"),
+            ("[retention]\nvisitor_days = -1", "retention.visitor_days"),
             ("[log]\nformat = \"xml\"", "log.format"),
             ("not toml", "settings"),
         ] {

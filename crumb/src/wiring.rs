@@ -63,8 +63,10 @@ pub fn start(
         place_files: config.place_files(),
         journal: config.journal(folder.journal()),
         roll_after: config.roll_after(),
+        upkeep: config.upkeep(),
     };
-    let Opened { app, sealer, conversion_writer, impression_writer } = app::open(parts, &folder.segments())?;
+    let Opened { app, sealer, upkeep, conversion_writer, impression_writer } =
+        app::open(parts, &folder.segments())?;
     let public_url = Some(config.server.public_url.clone()).filter(|url| !url.is_empty());
     let web = Web::new(
         Arc::clone(&app),
@@ -90,10 +92,12 @@ pub fn start(
     let refreshed = Arc::clone(&app);
     let until = stopped.clone();
     workers.push(spawn.thread("refresh", move || refresh(&refreshed, tls.as_deref(), until))?);
+    let kept = stopped.clone();
     let background = vec![
         spawn.thread("conversions", move || conversion_writer.run())?,
         spawn.thread("impressions", move || impression_writer.run())?,
         spawn.thread("sealer", move || sealer.run(&|| *stopped.borrow()))?,
+        spawn.thread("upkeep", move || upkeep.run(&|| *kept.borrow()))?,
     ];
     Ok(Running { address, tls_address, app, stop, workers, background, died })
 }

@@ -49,7 +49,8 @@ fn cookies(answer: &Answer) -> String {
 
 #[test]
 fn rules_keep_out_whom_they_do_not_allow_and_the_click_keeps_what_was_tried() {
-    let server = TestServer::with(|config| config.tracking.global_redirect = "https://global.example/".into());
+    let server =
+        TestServer::with(|config| config.tracking.global_redirect = "https://global.example/".into());
     let rule = |params: &[(&str, &str)]| make(&server, "rule", &[&[offer(&server)], params].concat());
     let country = rule(&[("rule_type", "allow"), ("country", "US,CA")]);
     rule(&[("rule_type", "block"), ("device", "desktop"), ("redirect_url", "https://desktop.example/")]);
@@ -65,15 +66,20 @@ fn rules_keep_out_whom_they_do_not_allow_and_the_click_keeps_what_was_tried() {
     let bot = r#", "country": "US", "user_agent": "Googlebot/2.1 (+http://www.google.com/bot.html)""#;
     is(sent(&record(&server, bot)), "bot", "global.example");
     is(sent(&record(&server, r#", "country": "US", "s1": "bad-1""#)), "rule_blocked", "global.example");
-    let from = format!(r#", "country": "US", "referrer": "https://x.spam.example/a", "user_agent": "{IPHONE}""#);
+    let from =
+        format!(r#", "country": "US", "referrer": "https://x.spam.example/a", "user_agent": "{IPHONE}""#);
     let click = record(&server, &from);
     is(sent(&click), "rule_blocked", "global.example");
-    assert_eq!((&click["device"], &click["os"], &click["browser"]), (&"mobile".into(), &"iOS".into(), &"Mobile Safari".into()));
+    assert_eq!(
+        (&click["device"], &click["os"], &click["browser"]),
+        (&"mobile".into(), &"iOS".into(), &"Mobile Safari".into())
+    );
     let tried = click["rules_tried"].as_array().expect("a list");
     assert_eq!(tried.len(), 5);
     assert_eq!(tried[0]["rule_id"].to_string(), country);
     assert_eq!((&tried[0]["outcome"], &tried[4]["outcome"]), (&"passed".into(), &"blocked".into()));
-    let stored = server.client.get("click", &[("click_id", click["click_id"].as_str().expect("an id"))]).success();
+    let stored =
+        server.client.get("click", &[("click_id", click["click_id"].as_str().expect("an id"))]).success();
     assert_eq!(stored["response"]["clicks"][0]["rules_tried"], click["rules_tried"]);
 
     // A change is in force for the very next click, as a new version.
@@ -95,8 +101,14 @@ fn a_click_cap_is_never_one_over_under_concurrency_and_survives_a_restart() {
     for _ in 0..5 {
         server.client.click(&link);
     }
-    let cap = make(&server, "cap", &[offer(&server), ("cap_type", "click"), ("interval", "daily"), ("limit", "40")]);
-    let used = |server: &TestServer| server.client.get("caps", &[("cap_id", &cap)]).success()["caps"][0]["used"].clone();
+    let cap = make(
+        &server,
+        "cap",
+        &[offer(&server), ("cap_type", "click"), ("interval", "daily"), ("limit", "40")],
+    );
+    let used = |server: &TestServer| {
+        server.client.get("caps", &[("cap_id", &cap)]).success()["caps"][0]["used"].clone()
+    };
     assert_eq!(used(&server), 5);
     let follow = |server: &TestServer, clicks: usize| {
         let accepted = std::thread::scope(|scope| {
@@ -176,7 +188,8 @@ fn outside_its_hours_an_offer_takes_no_clicks() {
 
 #[test]
 fn refused_clicks_go_along_the_redirect_chain_and_conversions_follow_a_redirect_offer() {
-    let server = TestServer::with(|config| config.tracking.global_redirect = "https://global.example/".into());
+    let server =
+        TestServer::with(|config| config.tracking.global_redirect = "https://global.example/".into());
     let other = make(
         &server,
         "offer",
@@ -208,7 +221,8 @@ fn refused_clicks_go_along_the_redirect_chain_and_conversions_follow_a_redirect_
     // Both are switched off now, and each redirects to the other.
     server.client.post("update_offer", &[("offer_id", &other), ("offer_status", "paused")]).success();
     is(sent(&record(&server, "")), "offer_inactive", "global.example");
-    let campaign = [("campaign_id", &*server.sample.campaign_id), ("redirect_url", "https://campaign.example/")];
+    let campaign =
+        [("campaign_id", &*server.sample.campaign_id), ("redirect_url", "https://campaign.example/")];
     server.client.post("update_campaign", &campaign).success();
     is(sent(&record(&server, "")), "offer_inactive", "campaign.example");
 }
@@ -230,7 +244,10 @@ fn visitors_are_spread_over_landing_pages_and_a_creative_may_have_its_own() {
     let link = format!("/?a={}&c={creative}", server.sample.affiliate_id);
     let answer = server.client.path(&link);
     assert_eq!(host(answer.header("location").expect("sent")), "own.example");
-    server.client.post("update_creative", &[("creative_id", &creative), ("creative_status", "paused")]).success();
+    server
+        .client
+        .post("update_creative", &[("creative_id", &creative), ("creative_status", "paused")])
+        .success();
     assert_eq!(server.client.path(&link).status, 404);
     assert_eq!(last_click(&server)["disposition"], "creative_inactive");
 }
@@ -264,7 +281,11 @@ fn a_browser_remembers_its_visitor_and_the_same_again_is_a_duplicate() {
     for nonsense in ["crumb_visitor=x; crumb_offer_1=1.2.3", "crumb_offer_1", ";;=;"] {
         server.client.path_with(&link, &[("Cookie", nonsense)]);
         let row = last_click(&server);
-        assert_eq!((&row["disposition"], &row["visitor_id"]), (&"accepted".into(), &row["click_id"]), "{nonsense}");
+        assert_eq!(
+            (&row["disposition"], &row["visitor_id"]),
+            (&"accepted".into(), &row["click_id"]),
+            "{nonsense}"
+        );
     }
 }
 
@@ -352,7 +373,8 @@ fn the_visitors_id_and_language_are_on_the_click_and_in_the_landing_page() {
     let server = TestServer::start();
     let url = [offer(&server), ("offer_url", "https://shop.example/?v=#vstid#&click={click_id}")];
     server.client.post("update_offer", &url).success();
-    let answer = server.client.path_with(&server.sample.link(), &[("Accept-Language", "pt-BR,pt;q=0.9,en;q=0.8")]);
+    let answer =
+        server.client.path_with(&server.sample.link(), &[("Accept-Language", "pt-BR,pt;q=0.9,en;q=0.8")]);
     let row = last_click(&server);
     assert_eq!(row["language"], "pt");
     let id = row["click_id"].as_str().expect("an id");

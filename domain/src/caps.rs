@@ -163,7 +163,12 @@ impl Window {
 pub trait CapTally {
     /// Takes a click that would reach `offer_id` through `campaign_id`, or says what happens instead
     /// because a cap is used up.
-    fn take(&mut self, offer_id: OfferId, campaign_id: Option<CampaignId>, now: Timestamp) -> Result<(), AtCap>;
+    fn take(
+        &mut self,
+        offer_id: OfferId,
+        campaign_id: Option<CampaignId>,
+        now: Timestamp,
+    ) -> Result<(), AtCap>;
 }
 
 /// How many clicks each cap has taken in its present window.
@@ -193,7 +198,10 @@ impl ClickCaps {
             let zone = own.map_or(zone, |own| own.rules());
             let counted = before.get_mut(&cap.offer_id).and_then(|all| {
                 let same = |it: &Counter| {
-                    it.cap.id == cap.id && it.cap.interval == cap.interval && it.zone == *zone && it.is_in_force
+                    it.cap.id == cap.id
+                        && it.cap.interval == cap.interval
+                        && it.zone == *zone
+                        && it.is_in_force
                 };
                 all.iter().position(same).map(|at| all.swap_remove(at))
             });
@@ -246,7 +254,12 @@ impl ClickCaps {
 }
 
 impl CapTally for ClickCaps {
-    fn take(&mut self, offer_id: OfferId, campaign_id: Option<CampaignId>, now: Timestamp) -> Result<(), AtCap> {
+    fn take(
+        &mut self,
+        offer_id: OfferId,
+        campaign_id: Option<CampaignId>,
+        now: Timestamp,
+    ) -> Result<(), AtCap> {
         for counter in self.covering(offer_id, campaign_id) {
             if counter.at(now).used >= counter.cap.clicks_max() && counter.is_in_force {
                 return Err(counter.cap.at_cap);
@@ -262,7 +275,12 @@ impl CapTally for ClickCaps {
 pub struct Preview<'t>(pub &'t mut ClickCaps);
 
 impl CapTally for Preview<'_> {
-    fn take(&mut self, offer_id: OfferId, campaign_id: Option<CampaignId>, now: Timestamp) -> Result<(), AtCap> {
+    fn take(
+        &mut self,
+        offer_id: OfferId,
+        campaign_id: Option<CampaignId>,
+        now: Timestamp,
+    ) -> Result<(), AtCap> {
         self.0.take(offer_id, campaign_id, now)?;
         self.0.give_back(offer_id, campaign_id, now);
         Ok(())

@@ -107,8 +107,7 @@ impl ClickId {
 
     fn assemble(unix_ms: i64, node: NodeNumber, counter: u32, random: u64) -> Self {
         let millis = u128::from(unix_ms.clamp(0, MILLIS_MAX).unsigned_abs());
-        let tail = (u128::from(counter & COUNTER_MAX) << RANDOM_BITS)
-            | u128::from(random_bits(random));
+        let tail = (u128::from(counter & COUNTER_MAX) << RANDOM_BITS) | u128::from(random_bits(random));
         let bits = (millis << 80) | (0x7 << 76) | (u128::from(node.0) << 64) | (0b10 << 62) | tail;
         Self(Uuid::from_u128(bits))
     }

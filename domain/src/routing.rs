@@ -515,7 +515,8 @@ mod tests {
     fn a_campaigns_rules_are_for_its_own_clicks() {
         for (campaign_id, disposition) in [(5, Disposition::Bot), (6, Disposition::Accepted)] {
             let rules = |it: &mut Entities| {
-                it.rules = vec![Rule { campaign_id: Some(CampaignId(campaign_id)), ..rule(1, "bot", "true") }];
+                it.rules =
+                    vec![Rule { campaign_id: Some(CampaignId(campaign_id)), ..rule(1, "bot", "true") }];
             };
             assert_eq!(World::new(rules).follow(|_| {}).0, disposition);
         }

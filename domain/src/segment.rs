@@ -3,17 +3,22 @@
 
 use crate::ids::{AffiliateId, CampaignId, ClickId, NodeNumber, OfferId};
 
-/// One sealed file of clicks. Its name is its journal range, so sealing twice is sealing once.
+/// One sealed file of clicks. Its name is its journal range, so sealing twice is sealing once, and
+/// how often it was rewritten.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Segment {
     /// The node whose journal it was sealed from.
     pub node: NodeNumber,
-    /// The journal file it was sealed from.
+    /// The journal file it was sealed from; of several, the last.
     pub journal_file: u64,
     /// The first journal record in it.
     pub first_seq: u64,
     /// The last journal record in it.
     pub last_seq: u64,
+    /// How often its clicks were rewritten; 0 as sealed.
+    pub generation: u32,
+    /// Whether the visitors' data of all its clicks is blanked.
+    pub visitors_blanked: bool,
     /// The version of the file format.
     pub format: u32,
     /// Clicks in it.
@@ -42,9 +47,11 @@ pub struct ReachedRows {
 }
 
 impl Segment {
-    /// The file's name without its ending: node and journal range.
+    /// The file's name without its ending: node, journal range and, where it was rewritten, its
+    /// generation.
     pub fn name(&self) -> String {
-        format!("clicks-{:04}-{:020}-{:020}", self.node.get(), self.first_seq, self.last_seq)
+        let sealed = format!("clicks-{:04}-{:020}-{:020}", self.node.get(), self.first_seq, self.last_seq);
+        if self.generation == 0 { sealed } else { format!("{sealed}-g{:06}", self.generation) }
     }
 
     /// Clicks on `offer_id` in it.

@@ -103,6 +103,18 @@ impl Journal {
         self.shared.drop_file(file)
     }
 
+    /// Has nothing stay on the disk of what dropped files held: spares are deleted, and no file there is now is
+    /// used again. The current one is completed, though it may have no records. Returns a number: once
+    /// [`Journal::oldest_file`] has reached it, every earlier file is gone from the disk.
+    pub fn purge(&self) -> Result<FileNumber, JournalError> {
+        self.shared.purge()
+    }
+
+    /// The oldest file there is.
+    pub fn oldest_file(&self) -> Option<FileNumber> {
+        self.shared.oldest_file()
+    }
+
     /// The numbers for metrics and the health page.
     pub fn stats(&self) -> Stats {
         self.shared.stats()

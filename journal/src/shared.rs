@@ -1,14 +1,14 @@
 //! What appenders, the writer and the preparer share: the queue, the spares, the list of files. One lock, never
 //! held across a disk operation or a call to the owner.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::disk::Disk;
-use crate::file::{log_name, spare_name};
+use crate::file::{LogFile, log_name, spare_name};
 use crate::frame::{FrameBuilder, HEAD_BYTES, NoRoom, PREFIX_BYTES};
 use crate::journal::Stats;
 use crate::outcomes::Outcomes;
@@ -52,6 +52,10 @@ struct State {
     spare_error: Option<String>,
     /// Every file of the log, and whether it is fit to be used again.
     files: BTreeMap<FileNumber, bool>,
+    /// Files that are being dropped: no longer of the log, and maybe still on the disk.
+    dropping: BTreeSet<FileNumber>,
+    /// Files below this one are not used again, because of what they may hold.
+    fence: FileNumber,
     next_file: FileNumber,
     stats: Stats,
 }
@@ -96,6 +100,8 @@ impl Shared {
             spare_error: None,
             next_file: start.files.last().map_or(1, |newest| newest + 1),
             files: start.files.into_iter().map(|file| (file, false)).collect(),
+            dropping: BTreeSet::new(),
+            fence: 0,
             stats: Stats::default(),
         };
         Shared {
@@ -180,14 +186,15 @@ impl Shared {
     }
 
     /// Sleeps until there is something to do. `batch` must be empty.
-    pub(crate) fn next_work(&self, batch: &mut FrameBuilder, has_records: bool) -> Work {
+    pub(crate) fn next_work(&self, batch: &mut FrameBuilder, file: &LogFile) -> Work {
         let mut state = self.state();
         loop {
             let first_pending = state.next_seq - u64::from(state.pending.count());
             let is_open = state.stage == Stage::Open;
             // A request goes first, or a busy journal would never come to it. Without a spare it waits: it must
             // not cost a file that still has room.
-            if state.roll_wanted && has_records && is_open && !state.spares.is_empty() {
+            let is_roll_due = state.roll_wanted && file.has_records || file.number < state.fence;
+            if is_roll_due && is_open && !state.spares.is_empty() {
                 return Work::Roll(first_pending);
             }
             if !state.pending.is_empty() {
@@ -251,21 +258,17 @@ impl Shared {
         }
     }
 
-    /// A number for a file, and the number of the next record.
-    pub(crate) fn number_file(&self) -> (FileNumber, Seq) {
-        let mut state = self.state();
-        state.next_file += 1;
-        (state.next_file - 1, state.next_seq)
-    }
-
-    /// Takes a spare, and waits while one is being prepared; an error when preparing fails.
-    pub(crate) fn take_spare(&self) -> io::Result<String> {
+    /// Takes a spare, with a number for the file it becomes and the number of the next record. Waits while one
+    /// is being prepared; an error when preparing fails.
+    pub(crate) fn take_spare(&self) -> io::Result<(String, FileNumber, Seq)> {
         let mut state = self.state();
         loop {
             if let Some(spare) = state.spares.pop() {
+                let (number, next_seq) = (state.next_file, state.next_seq);
+                state.next_file += 1;
                 drop(state);
                 self.spare_taken.notify_one();
-                return Ok(spare);
+                return Ok((spare, number, next_seq));
             }
             if let Some(error) = &state.spare_error {
                 return Err(io::Error::other(error.clone()));
@@ -276,12 +279,10 @@ impl Shared {
 
     /// The preparer has one more.
     pub(crate) fn spare_prepared(&self, spare: String) {
-        self.state().spare_error = None;
-        self.put_spare(spare);
-    }
-
-    fn put_spare(&self, spare: String) {
-        self.state().spares.push(spare);
+        let mut state = self.state();
+        state.spare_error = None;
+        state.spares.push(spare);
+        drop(state);
         self.work.notify_one();
     }
 
@@ -325,13 +326,15 @@ impl Shared {
     }
 
     pub(crate) fn drop_file(&self, file: FileNumber) -> Result<(), JournalError> {
-        let spare = {
+        let (spare, fence) = {
             let mut state = self.state();
             if state.files.last_key_value().is_some_and(|(newest, _)| *newest == file) {
                 return Err(JournalError::InUse { file });
             }
             let Some(reusable) = state.files.remove(&file) else { return Ok(()) };
-            (reusable && state.spares.len() < self.limits.spare_files_max).then(|| state.name_spare())
+            state.dropping.insert(file);
+            let is_wanted = file >= state.fence && state.spares.len() < self.limits.spare_files_max;
+            ((reusable && is_wanted).then(|| state.name_spare()), state.fence)
         };
         let name = log_name(file);
         let dropped = match &spare {
@@ -342,14 +345,63 @@ impl Shared {
                 _ => Err(error),
             }),
         };
-        if dropped.is_err() {
-            self.state().files.insert(file, false);
-        }
+        let unneeded = self.dropped(file, fence, dropped.is_ok(), spare);
         dropped.map_err(JournalError::io(format!("drop journal file {file}")))?;
-        if let Some(spare) = spare {
-            self.put_spare(spare);
+        unneeded.map_or(Ok(()), |spare| self.remove_spare(&spare))
+    }
+
+    /// Notes what became of a file that was to be dropped. Returns the spare it became, where that is not to be
+    /// used, the fence having been moved meanwhile.
+    fn dropped(
+        &self,
+        file: FileNumber,
+        fence: FileNumber,
+        done: bool,
+        spare: Option<String>,
+    ) -> Option<String> {
+        let mut state = self.state();
+        state.dropping.remove(&file);
+        if !done {
+            state.files.insert(file, false);
+            return None;
         }
-        Ok(())
+        if state.fence > fence {
+            return spare;
+        }
+        state.spares.extend(spare);
+        drop(state);
+        self.work.notify_one();
+        None
+    }
+
+    /// Deletes all spares and has no file there is now used again; the current one is rolled, even without
+    /// records. Returns the number below which no file is used again.
+    pub(crate) fn purge(&self) -> Result<FileNumber, JournalError> {
+        let (fence, mut spares) = {
+            let mut state = self.state();
+            state.fence = state.next_file;
+            (state.fence, mem::take(&mut state.spares))
+        };
+        self.spare_taken.notify_one();
+        self.work.notify_one();
+        while let Some(spare) = spares.pop() {
+            if let Err(error) = self.remove_spare(&spare) {
+                // They are tried again with the next purge.
+                self.state().spares.extend(spares.into_iter().chain([spare]));
+                return Err(error);
+            }
+        }
+        Ok(fence)
+    }
+
+    fn remove_spare(&self, spare: &str) -> Result<(), JournalError> {
+        self.disk.remove(spare).map_err(JournalError::io(format!("remove {spare}")))
+    }
+
+    /// The oldest file that is there, if only on the disk.
+    pub(crate) fn oldest_file(&self) -> Option<FileNumber> {
+        let state = self.state();
+        state.dropping.first().into_iter().chain(state.files.keys().next()).min().copied()
     }
 }
 

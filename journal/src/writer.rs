@@ -69,7 +69,7 @@ impl Writer {
     fn write_to(&mut self, file: &mut LogFile) -> io::Result<()> {
         loop {
             self.batch.clear();
-            match self.shared.next_work(&mut self.batch, file.has_records) {
+            match self.shared.next_work(&mut self.batch, file) {
                 Work::Batch(first_seq) => {
                     if !file.fits(&self.batch) {
                         self.roll(file, first_seq)?;
@@ -122,8 +122,7 @@ impl Writer {
 
     /// Begins the next file, with the queue's next number when no batch is at hand.
     fn begin(&mut self, first_seq: Option<Seq>) -> io::Result<LogFile> {
-        let spare = self.shared.take_spare()?;
-        let (number, next_seq) = self.shared.number_file();
+        let (spare, number, next_seq) = self.shared.take_spare()?;
         let header = Header::new(number, first_seq.unwrap_or(next_seq), self.previous);
         let file = LogFile::begin(&*self.shared.disk, &spare, &header)?;
         self.shared.begin(number);

@@ -98,7 +98,8 @@ fn text(headers: &HeaderMap, name: &HeaderName, bytes_max: usize) -> String {
 
 /// The language a visitor prefers: the first one listed in `Accept-Language`, without its country.
 fn language(headers: &HeaderMap) -> String {
-    let listed = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let listed =
+        headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let first = listed.split(['-', ',', ';']).next().unwrap_or_default().trim();
     let is_subtag = (2..=3).contains(&first.len()) && first.bytes().all(|b| b.is_ascii_alphabetic());
     if is_subtag { first.to_ascii_lowercase() } else { String::new() }

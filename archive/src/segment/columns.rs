@@ -36,8 +36,18 @@ pub(super) struct Column {
     pub values: Values,
     /// The first format that has it.
     since: u32,
+    pub blanked: Blanked,
     optional: bool,
     storage: Storage,
+}
+
+/// When a column's value is blanked: whether it is the visitor's.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Blanked {
+    Never,
+    /// When its click is erased, not with age: what a link wrote there may name a visitor, but hardly does.
+    WhenErased,
+    Always,
 }
 
 /// How a column's values are stored, by how they are read and how they repeat.
@@ -108,24 +118,31 @@ static COLUMNS: [Column; 30] = [
     number("creative_id", |it| Some(it.first.creative_id), |it, id| it.creative_id = CreativeId(id)),
     names(named("disposition", |it| Some(it.disposition().to_string()), set_disposition)),
     names(named("country", |it| Some(it.country().to_string()), set_country)),
-    dense(optional(named("ip_address", |it| it.ip_address().map(|ip| ip.to_string()), set_ip_address))),
-    stored(
+    visitors(dense(optional(named(
+        "ip_address",
+        |it| it.ip_address().map(|ip| ip.to_string()),
+        set_ip_address,
+    )))),
+    visitors(stored(
         Storage::LightDictionary,
         text("sub_id_1", |it| it.first.sub_ids[0], |it, text| it.sub_ids[0] = text),
-    ),
+    )),
     // Where affiliates put an id of their own for each click.
-    dense(text("sub_id_2", |it| it.first.sub_ids[1], |it, text| it.sub_ids[1] = text)),
-    text("sub_id_3", |it| it.first.sub_ids[2], |it, text| it.sub_ids[2] = text),
-    text("sub_id_4", |it| it.first.sub_ids[3], |it, text| it.sub_ids[3] = text),
-    text("sub_id_5", |it| it.first.sub_ids[4], |it, text| it.sub_ids[4] = text),
-    dense(text("user_agent", |it| it.first.user_agent, |it, text| it.user_agent = text)),
-    text("referrer", |it| it.first.referrer, |it, text| it.referrer = text),
-    text("udid", |it| it.first.udid, |it, text| it.udid = text),
-    text("extra_query", |it| it.first.extra_query, |it, text| it.extra_query = text),
-    stored(
-        Storage::LightDictionary,
-        text("redirect_url", |it| it.first.redirect_url, |it, text| it.redirect_url = text),
-    ),
+    visitors(dense(text("sub_id_2", |it| it.first.sub_ids[1], |it, text| it.sub_ids[1] = text))),
+    visitors(text("sub_id_3", |it| it.first.sub_ids[2], |it, text| it.sub_ids[2] = text)),
+    visitors(text("sub_id_4", |it| it.first.sub_ids[3], |it, text| it.sub_ids[3] = text)),
+    visitors(text("sub_id_5", |it| it.first.sub_ids[4], |it, text| it.sub_ids[4] = text)),
+    visitors(dense(text("user_agent", |it| it.first.user_agent, |it, text| it.user_agent = text))),
+    visitors(text("referrer", |it| it.first.referrer, |it, text| it.referrer = text)),
+    visitors(text("udid", |it| it.first.udid, |it, text| it.udid = text)),
+    visitors(text("extra_query", |it| it.first.extra_query, |it, text| it.extra_query = text)),
+    Column {
+        blanked: Blanked::WhenErased,
+        ..stored(
+            Storage::LightDictionary,
+            text("redirect_url", |it| it.first.redirect_url, |it, text| it.redirect_url = text),
+        )
+    },
     second(optional(number(
         "landing_page_id",
         |it| it.second.landing_page_id,
@@ -140,8 +157,8 @@ static COLUMNS: [Column; 30] = [
         Storage::LightDictionary,
         text("rules_tried", |it| it.second.rules, |it, text| it.rules = text),
     )),
-    second(optional(column("visitor_id", VISITOR_ID, Storage::Copied))),
-    second(names(text("region", |it| it.second.region, |it, text| it.region = text))),
+    visitors(second(optional(column("visitor_id", VISITOR_ID, Storage::Copied)))),
+    visitors(second(names(text("region", |it| it.second.region, |it, text| it.region = text)))),
     second(optional(number("asn", |it| it.second.asn, |it, asn| it.asn = Some(asn)))),
     second(names(named("device", |it| Some(it.device().name().to_owned()), set_device))),
     second(names(text("os", |it| it.second.os, |it, text| it.os = text))),
@@ -153,7 +170,7 @@ const VISITOR_ID: Values =
     Values::OtherId { get: |it| it.visitor_id(), set: |it, id| it.visitor_id = Some(id) };
 
 const fn column(name: &'static str, values: Values, storage: Storage) -> Column {
-    Column { name, values, since: 1, optional: false, storage }
+    Column { name, values, since: 1, blanked: Blanked::Never, optional: false, storage }
 }
 
 const fn number(name: &'static str, get: fn(&Record<'_>) -> Option<u32>, set: fn(&mut Click, u32)) -> Column {
@@ -174,6 +191,11 @@ const fn named(
     set: fn(&mut Click, &str) -> Option<()>,
 ) -> Column {
     column(name, Values::Named { get, set }, Storage::Light)
+}
+
+/// The visitor's.
+const fn visitors(column: Column) -> Column {
+    Column { blanked: Blanked::Always, ..column }
 }
 
 /// Of format 2.

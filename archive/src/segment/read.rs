@@ -76,9 +76,22 @@ impl SegmentReader {
         &self.file
     }
 
+    /// The row of a click, if it is here.
+    pub fn row_of(&self, id: ClickId) -> Result<Option<usize>, ArchiveError> {
+        Ok(self.position(id)?.ok())
+    }
+
+    /// Reads a column from its first row on; none where the format has no such column.
+    pub fn values<T: DataType>(&self, column: usize) -> Result<Option<ColumnValues<'_, T>>, ArchiveError> {
+        let Some(column) = self.columns.get(column).map(|_| column) else { return Ok(None) };
+        let reader = self.column_reader::<T>(column, slice::from_ref(&(0..self.rows)));
+        let reader = reader.map_err(|error| ArchiveError::from_parquet(error, self.path()))?;
+        Ok(Some(ColumnValues { segment: self, column, reader }))
+    }
+
     /// The click, if it is here.
     pub fn find(&self, id: ClickId) -> Result<Option<Click>, ArchiveError> {
-        let Ok(row) = self.position(id)? else { return Ok(None) };
+        let Some(row) = self.row_of(id)? else { return Ok(None) };
         let mut clicks = [Click::blank(id)];
         self.fill(&mut clicks, slice::from_ref(&(row..row + 1)))?;
         let [click] = clicks;
@@ -154,7 +167,7 @@ impl SegmentReader {
             return Err(self.damage("no index of click ids"));
         };
         let locations = self.page_locations(CLICK_ID)?;
-        let page = index.max_values_iter().take_while(|max| *max < Some(&id_bytes[..])).count();
+        let page = partition_point(locations.len(), |page| index.max_value(page) < Some(&id_bytes[..]));
         let Some(location) = locations.get(page) else { return Ok(Err(self.rows)) };
         let start = first_row(location);
         let end = locations.get(page + 1).map_or(self.rows, first_row);
@@ -279,6 +292,42 @@ impl SegmentReader {
     fn damage(&self, reason: &str) -> ArchiveError {
         ArchiveError::corrupt(self.path(), 0, reason)
     }
+}
+
+/// A column that is read from its first row on.
+pub(crate) struct ColumnValues<'s, T: DataType> {
+    segment: &'s SegmentReader,
+    column: usize,
+    reader: ColumnReaderImpl<T>,
+}
+
+impl<T: DataType> ColumnValues<'_, T> {
+    /// The next `rows` rows' values, as far as they have one.
+    pub fn next(&mut self, rows: usize) -> Result<impl Iterator<Item = Option<T::T>>, ArchiveError> {
+        let (mut values, mut levels) = (Vec::with_capacity(rows), Vec::new());
+        let read = self.reader.read_records(rows, Some(&mut levels), None, &mut values);
+        let (done, ..) = read.map_err(|error| ArchiveError::from_parquet(error, self.segment.path()))?;
+        let present = levels.iter().filter(|&&level| level > 0).count();
+        let expected = if levels.is_empty() { rows } else { present };
+        if done != rows || values.len() != expected {
+            let name = self.segment.columns[self.column].name;
+            return Err(self.segment.damage(&format!("the column {name} ends too early")));
+        }
+        let mut values = values.into_iter();
+        // A column that every row has knows no levels.
+        let has_value = move |row| levels.get(row).is_none_or(|&level| level > 0);
+        Ok((0..rows).map(move |row| if has_value(row) { values.next() } else { None }))
+    }
+}
+
+/// The first of `0..len` for which `before` is not true; it is true for all those before that.
+fn partition_point(len: usize, before: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, len);
+    while low < high {
+        let middle = low.midpoint(high);
+        if before(middle) { low = middle + 1 } else { high = middle }
+    }
+    low
 }
 
 /// The locations a page reader needs to find `rows`. The first page of all stands for all those

@@ -1,5 +1,5 @@
-//! Writing a segment's file: column after column, from records that are all in memory. The same
-//! records give the same bytes.
+//! Writing a segment's file, column after column: here from records that are all in memory, in
+//! `rewrite` from other segments. The same records give the same bytes.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::checked_file::CheckedWriter;
 use crate::error::ArchiveError;
 use crate::record::Record;
 
-use super::columns::{Values, columns, properties, schema};
+use super::columns::{Column, Values, columns, properties, schema};
 use super::{PAGE_ROWS, key_values};
 
 /// Writes `records` to `path`, durably. Returns the file's length and the content of its checksum
@@ -25,29 +25,36 @@ pub(crate) fn write(
     segment: &Segment,
     records: &[Record<'_>],
 ) -> Result<(u64, Vec<u8>), ArchiveError> {
-    let file = CheckedWriter::create(path)?;
-    let file =
-        write_columns(file, segment, records).map_err(|error| ArchiveError::from_parquet(error, path))?;
-    Ok(file.finish()?)
+    write_columns(path, segment, |_, column, writer| {
+        let mut pages = records.chunks(PAGE_ROWS);
+        written_to(path, pages.try_for_each(|page| write_page(writer, &column.values, page)))
+    })
 }
 
-fn write_columns(
-    file: CheckedWriter,
+/// Writes a file whose columns `write_column` writes, each told by its place and itself.
+pub(super) fn write_columns(
+    path: &Path,
     segment: &Segment,
-    records: &[Record<'_>],
-) -> Result<CheckedWriter, ParquetError> {
+    mut write_column: impl FnMut(usize, &Column, &mut SerializedColumnWriter<'_>) -> Result<(), ArchiveError>,
+) -> Result<(u64, Vec<u8>), ArchiveError> {
+    let file = CheckedWriter::create(path)?;
     let properties = properties(segment.format).set_key_value_metadata(Some(key_values(segment))).build();
-    let mut file = SerializedFileWriter::new(file, schema(segment.format), Arc::new(properties))?;
-    let mut group = file.next_row_group()?;
-    for column in columns(segment.format) {
-        let mut writer = group.next_column()?.expect("the schema has a column for each of ours");
-        for page in records.chunks(PAGE_ROWS) {
-            write_page(&mut writer, &column.values, page)?;
-        }
-        writer.close()?;
+    let file = SerializedFileWriter::new(file, schema(segment.format), Arc::new(properties));
+    let mut file = written_to(path, file)?;
+    let mut group = written_to(path, file.next_row_group())?;
+    for (index, column) in columns(segment.format).iter().enumerate() {
+        let writer = written_to(path, group.next_column())?;
+        let mut writer = writer.expect("the schema has a column for each of ours");
+        write_column(index, column, &mut writer)?;
+        written_to(path, writer.close())?;
     }
-    group.close()?;
-    file.into_inner()
+    written_to(path, group.close())?;
+    Ok(written_to(path, file.into_inner())?.finish()?)
+}
+
+/// The error of writing to `path`.
+pub(super) fn written_to<T>(path: &Path, written: Result<T, ParquetError>) -> Result<T, ArchiveError> {
+    written.map_err(|error| ArchiveError::from_parquet(error, path))
 }
 
 fn write_page(
@@ -73,7 +80,7 @@ fn write_page(
     }
 }
 
-fn bytes_of(id: ClickId) -> FixedLenByteArray {
+pub(super) fn bytes_of(id: ClickId) -> FixedLenByteArray {
     id.to_bytes().to_vec().into()
 }
 
@@ -82,10 +89,17 @@ fn write_values<T: DataType>(
     records: &[Record<'_>],
     get: impl Fn(&Record<'_>) -> Option<T::T>,
 ) -> Result<(), ParquetError> {
-    let mut present = Vec::with_capacity(records.len());
-    let mut values = Vec::with_capacity(records.len());
-    for record in records {
-        let value = get(record);
+    write_optional::<T>(writer, records.iter().map(get))
+}
+
+/// Writes one value a row, as far as the row has one.
+pub(super) fn write_optional<T: DataType>(
+    writer: &mut SerializedColumnWriter<'_>,
+    rows: impl ExactSizeIterator<Item = Option<T::T>>,
+) -> Result<(), ParquetError> {
+    let mut present = Vec::with_capacity(rows.len());
+    let mut values = Vec::with_capacity(rows.len());
+    for value in rows {
         present.push(i16::from(value.is_some()));
         values.extend(value);
     }

@@ -4,5 +4,6 @@ mod builders;
 mod damage;
 mod format;
 mod queries;
+mod rewriting;
 mod sealing;
 mod watching;

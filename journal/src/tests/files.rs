@@ -121,3 +121,49 @@ fn files_without_records_are_cleared_away() {
     }
     assert_eq!(names(&disk, ".log").len(), 6, "five with a record and the newest");
 }
+
+/// All names whose files hold these bytes anywhere.
+fn holding(disk: &SimDisk, bytes: &[u8]) -> Vec<String> {
+    let holds = |name: &String| disk.bytes_of(name).windows(bytes.len()).any(|window| window == bytes);
+    disk.names().unwrap().into_iter().filter(holds).collect()
+}
+
+#[test]
+fn after_a_purge_nothing_is_left_of_dropped_files() {
+    let secret = b"a visitor's own words";
+    // The secret lies in a spare, or behind the records of the file in use, with or without records.
+    for (later_files, records) in [(0, 0), (1, 0), (1, 1), (2, 1), (3, 0)] {
+        let (disk, notes) = (SimDisk::default(), Notes::default());
+        let journal = start(&disk, notes.clone());
+        // Long enough that what comes later does not write over it.
+        (1..=5).for_each(|number| _ = write(&journal, &record(number)));
+        write(&journal, secret);
+        let mut last = 1;
+        journal.roll();
+        notes.wait_until(|noted| noted.rolled.last() == Some(&last));
+        journal.drop_file(last).unwrap();
+        for _ in 0..later_files {
+            last += 1;
+            write(&journal, b"short");
+            journal.roll();
+            notes.wait_until(|noted| noted.rolled.last() == Some(&last));
+            journal.drop_file(last).unwrap();
+        }
+        (0..records).for_each(|_| _ = write(&journal, b"short"));
+        assert!(!holding(&disk, secret).is_empty(), "a recycled file keeps what it held");
+
+        let fence = journal.purge().unwrap();
+        if records > 0 {
+            notes.wait_until(|noted| noted.rolled.last() == Some(&(last + 1)));
+            journal.drop_file(last + 1).unwrap();
+        }
+        until(|| journal.oldest_file() >= Some(fence));
+        assert_eq!(holding(&disk, secret), Vec::<String>::new());
+        // It goes on, and uses files again.
+        let seq = write(&journal, b"short");
+        journal.roll();
+        notes.wait_until(|noted| noted.rolled.last() >= Some(&fence));
+        journal.close();
+        assert_eq!(replay_all(&disk).unwrap().1.last().map(|record| record.1), Some(seq));
+    }
+}

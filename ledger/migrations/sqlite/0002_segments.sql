@@ -3,3 +3,7 @@
 
 ALTER TABLE segments ADD COLUMN reached_by_offer BLOB;
 ALTER TABLE segments ADD COLUMN reached_by_campaign BLOB;
+
+-- How often a segment's clicks were rewritten, and whether their visitors' data is blanked.
+ALTER TABLE segments ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE segments ADD COLUMN visitors_blanked INTEGER NOT NULL DEFAULT 0;

@@ -55,8 +55,8 @@ mod tests {
     use domain::network::{Attribution, MediaStatus};
 
     use super::*;
-    use crate::{NetworkBook as _, SegmentCatalogue as _};
     use crate::sqlite::SqliteLedger;
+    use crate::{NetworkBook as _, SegmentCatalogue as _};
 
     #[test]
     fn a_ledger_of_a_later_release_is_refused() {

@@ -64,4 +64,5 @@ promises! {
     impressions::impressions_of_one_kind_add_up,
     impressions::impressions_are_listed_by_their_hour,
     segments::a_segment_is_entered_once,
+    segments::segments_are_replaced_at_once_and_once,
 }

@@ -33,7 +33,8 @@ pub enum SameSite {
 
 /// The `Cookie` header, where it holds one of ours.
 pub(super) fn of(headers: &HeaderMap) -> String {
-    let ours = |value: &&HeaderValue| value.as_bytes().windows(PREFIX.len()).any(|it| it == PREFIX.as_bytes());
+    let ours =
+        |value: &&HeaderValue| value.as_bytes().windows(PREFIX.len()).any(|it| it == PREFIX.as_bytes());
     let header = headers.get_all(header::COOKIE).iter().find(ours);
     header.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }
@@ -42,7 +43,8 @@ pub(super) fn of(headers: &HeaderMap) -> String {
 pub(super) fn set(options: &CookieOptions, remember: &Remember, headers: &mut HeaderMap) {
     let mut add = |cookie: String, seconds: u32| {
         let cookie = format!("{cookie}; Max-Age={seconds}{}", options.attributes());
-        headers.append(header::SET_COOKIE, HeaderValue::try_from(cookie).expect("ids and settings are ASCII"));
+        headers
+            .append(header::SET_COOKIE, HeaderValue::try_from(cookie).expect("ids and settings are ASCII"));
     };
     if let Some(visitor_id) = remember.visitor_id {
         add(format!("{VISITOR_COOKIE}={visitor_id}"), options.visitor_seconds);
