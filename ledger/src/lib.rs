@@ -4,6 +4,7 @@
 #![deny(clippy::float_arithmetic)]
 
 mod conversions;
+mod erasures;
 mod error;
 mod keys;
 mod network;
@@ -11,12 +12,16 @@ mod segments;
 pub mod sqlite;
 
 pub use conversions::{Attempt, ConversionBook, Recorded, Submission};
+pub use erasures::ErasureBook;
 pub use error::LedgerError;
 pub use keys::{CreateKey, Key, KeyBook, KeyHash};
 pub use network::NetworkBook;
 pub use segments::SegmentCatalogue;
 
 /// The whole book, as the rest of the program holds it.
-pub trait Ledger: NetworkBook + ConversionBook + KeyBook + SegmentCatalogue + Send + Sync {}
+pub trait Ledger:
+    NetworkBook + ConversionBook + KeyBook + SegmentCatalogue + ErasureBook + Send + Sync
+{
+}
 
-impl<T: NetworkBook + ConversionBook + KeyBook + SegmentCatalogue + Send + Sync> Ledger for T {}
+impl<T: NetworkBook + ConversionBook + KeyBook + SegmentCatalogue + ErasureBook + Send + Sync> Ledger for T {}

@@ -2,6 +2,7 @@
 //! tested nowhere else.
 
 mod conversions;
+mod erasures;
 mod keys;
 mod network;
 mod sample;
@@ -47,6 +48,8 @@ promises! {
     conversions::every_text_comes_back_as_it_was,
     conversions::every_sort_pages_through_each_conversion_once,
     conversions::filters_count_and_list_the_same_rows,
+    erasures::an_erasure_is_listed_until_it_is_done,
+    erasures::erased_conversions_and_attempts_keep_money_and_ids,
     segments::a_segment_is_entered_once,
     segments::segments_are_replaced_at_once_and_once,
 }
