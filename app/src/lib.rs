@@ -8,6 +8,7 @@ mod clock;
 mod compact;
 mod conversion_writer;
 mod countries;
+mod erase;
 mod failure;
 mod keys;
 mod lane;

@@ -44,16 +44,7 @@ pub fn start(
     let folder = Folder::open(&config.data.dir)?;
     let listeners = listen(config.server.listen, config.workers())?;
     let address = listeners[0].local_addr()?;
-    let parts = Parts {
-        settings: config.settings()?,
-        clock,
-        chance,
-        ledger: Arc::new(SqliteLedger::open(&folder.ledger())?),
-        country_file: config.country_file(),
-        journal: config.journal(folder.journal()),
-        roll_after: config.roll_after(),
-        upkeep: config.upkeep(),
-    };
+    let parts = parts(config, &folder, clock, chance)?;
     let Opened { app, sealer, upkeep, conversion_writer } = app::open(parts, &folder.segments())?;
     let public_url = Some(config.server.public_url.clone()).filter(|url| !url.is_empty());
     let web = Web::new(
@@ -79,6 +70,25 @@ pub fn start(
         spawn.thread("upkeep", move || upkeep.run(&|| *kept.borrow()))?,
     ];
     Ok(Running { address, app, stop, workers, background, died })
+}
+
+/// What a product on that folder is made of.
+pub fn parts(
+    config: &Config,
+    folder: &Folder,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+) -> anyhow::Result<Parts> {
+    Ok(Parts {
+        settings: config.settings()?,
+        clock,
+        chance,
+        ledger: Arc::new(SqliteLedger::open(&folder.ledger())?),
+        country_file: config.country_file(),
+        journal: config.journal(folder.journal()),
+        roll_after: config.roll_after(),
+        upkeep: config.upkeep(),
+    })
 }
 
 /// Starts named threads that report when they end by surprise.
