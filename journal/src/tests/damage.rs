@@ -9,7 +9,8 @@ use crate::header::{HEADER_BYTES, Header, Previous};
 fn frame_starts(bytes: &[u8]) -> Vec<usize> {
     let header = Header::decode(bytes, 1).unwrap();
     let mut starts = vec![HEADER_BYTES];
-    while let Ok(frame) = crate::frame::read(bytes, header.salt(), *starts.last().unwrap()) {
+    let at = |offset: usize| crate::frame::read(&bytes[offset..], header.salt(), offset);
+    while let Ok(frame) = at(*starts.last().unwrap()) {
         starts.push(frame.end);
     }
     starts
