@@ -9,6 +9,7 @@ mod click_caps;
 mod clock;
 mod compact;
 mod conversion_writer;
+mod erase;
 mod failure;
 mod impressions;
 mod keys;

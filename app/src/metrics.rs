@@ -72,6 +72,7 @@ impl Default for Metrics {
             joined: counter("segments_joined", "Segments that became part of a larger one"),
             blanked: counter("segments_blanked", "Segments whose visitors' data was blanked with age"),
             dropped: counter("segments_dropped", "Segments dropped with age"),
+            erased: counter("clicks_erased", "Clicks whose visitor's data was erased"),
             failures: counter("upkeep_failures", "Failed pieces of work on sealed segments"),
         };
         let mut gauge = |name: &str, help: &str| {

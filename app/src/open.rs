@@ -134,10 +134,12 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
     let upkeep = Upkeep {
         settings: upkeep,
         clock: Arc::clone(&clock),
+        journal: Arc::clone(&journal),
         archive: Arc::clone(&archive),
         ledger: Arc::clone(&ledger),
         counters: metrics.upkeep.clone(),
         spoiled: HashSet::new(),
+        erasing: None,
     };
     let (conversions, conversion_writer) =
         conversion_writer::channel(Arc::clone(&ledger), settings.conversions_waiting_max);

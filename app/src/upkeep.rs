@@ -1,5 +1,6 @@
-//! What happens to segments after they were sealed, on a thread of its own: clicks grow old
-//! (`retain`), and small segments become larger ones (`compact`). Each piece of work may be the last before a crash, and is then done again.
+//! What happens to segments after they were sealed, on a thread of its own: clicks are erased where
+//! somebody asked for it (`erase`), grow old (`retain`), and small segments become larger ones
+//! (`compact`). Each piece of work may be the last before a crash, and is then done again.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,11 +8,13 @@ use std::time::Duration;
 
 use archive::{Archive, ArchiveError, Blank};
 use domain::segment::Segment;
+use journal::{Journal, JournalError};
 use ledger::{Ledger, LedgerError};
 use prometheus_client::metrics::counter::Counter;
 use thiserror::Error;
 
 use crate::Clock;
+use crate::erase::Erasing;
 
 /// How often it is looked up whether there is something to do.
 const TURN: Duration = Duration::from_secs(1);
@@ -40,6 +43,8 @@ pub(crate) struct UpkeepCounters {
     pub(crate) blanked: Counter,
     /// Segments dropped with age.
     pub(crate) dropped: Counter,
+    /// Clicks whose visitor's data was erased.
+    pub(crate) erased: Counter,
     /// Pieces of work that failed.
     pub(crate) failures: Counter,
 }
@@ -50,17 +55,22 @@ pub(crate) enum UpkeepError {
     Archive(#[from] ArchiveError),
     #[error("the ledger failed")]
     Ledger(#[from] LedgerError),
+    #[error("the journal failed")]
+    Journal(#[from] JournalError),
 }
 
 /// Keeps segments as the operator wishes.
 pub struct Upkeep {
     pub(crate) settings: UpkeepSettings,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) journal: Arc<Journal>,
     pub(crate) archive: Arc<Archive>,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) counters: UpkeepCounters,
     /// Names of segments that could not be rewritten; they are left alone until the next start.
     pub(crate) spoiled: HashSet<String>,
+    /// The erasure that is under way.
+    pub(crate) erasing: Option<Erasing>,
 }
 
 /// One kind of work: whether a piece of it was done.
@@ -81,7 +91,8 @@ impl Upkeep {
 
     /// Does a piece of each kind of work. Returns how long nothing needs to be done.
     fn turn(&mut self, stop: &dyn Fn() -> bool) -> Duration {
-        let kinds: [(&str, Work); 3] = [
+        let kinds: [(&str, Work); 4] = [
+            ("erasing clicks", Self::erase),
             ("dropping old data", Self::retain),
             ("joining segments", Self::compact),
             ("removing replaced segments", |upkeep, _| {

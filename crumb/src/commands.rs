@@ -3,6 +3,7 @@
 mod check;
 mod config;
 mod demo;
+mod erase;
 mod key;
 mod serve;
 
@@ -36,6 +37,8 @@ pub enum Command {
     Config(config::ConfigCommand),
     /// Check settings and data folder, changing nothing.
     Check(check::Check),
+    /// Erase the visitors' data of clicks.
+    Erase(erase::Erase),
 }
 
 impl Command {
@@ -47,6 +50,7 @@ impl Command {
             Self::Key(key) => key.run(),
             Self::Config(config) => Ok(config.run()),
             Self::Check(check) => check.run(),
+            Self::Erase(erase) => erase.run(),
         }
     }
 }

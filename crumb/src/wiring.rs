@@ -55,16 +55,7 @@ pub fn start(
         head_timeout: config.client_timeout(),
     };
     let (address, tls_address) = sockets[0].addresses()?;
-    let parts = Parts {
-        settings: config.settings()?,
-        clock,
-        chance,
-        ledger: Arc::new(SqliteLedger::open(&folder.ledger())?),
-        place_files: config.place_files(),
-        journal: config.journal(folder.journal()),
-        roll_after: config.roll_after(),
-        upkeep: config.upkeep(),
-    };
+    let parts = parts(config, &folder, clock, chance)?;
     let Opened { app, sealer, upkeep, conversion_writer, impression_writer } =
         app::open(parts, &folder.segments())?;
     let public_url = Some(config.server.public_url.clone()).filter(|url| !url.is_empty());
@@ -100,6 +91,25 @@ pub fn start(
         spawn.thread("upkeep", move || upkeep.run(&|| *kept.borrow()))?,
     ];
     Ok(Running { address, tls_address, app, stop, workers, background, died })
+}
+
+/// What a product on that folder is made of.
+pub fn parts(
+    config: &Config,
+    folder: &Folder,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+) -> anyhow::Result<Parts> {
+    Ok(Parts {
+        settings: config.settings()?,
+        clock,
+        chance,
+        ledger: Arc::new(SqliteLedger::open(&folder.ledger())?),
+        place_files: config.place_files(),
+        journal: config.journal(folder.journal()),
+        roll_after: config.roll_after(),
+        upkeep: config.upkeep(),
+    })
 }
 
 /// Starts named threads that report when they end by surprise.

@@ -1,7 +1,7 @@
 //! The few things the journal asks of a folder and its files. Tests put a disk here that fails and crashes.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -20,8 +20,8 @@ pub(crate) trait Disk: Send + Sync {
 /// An open file.
 pub(crate) trait DiskFile: Send {
     fn size(&self) -> io::Result<u64>;
-    /// The first bytes, as many as there are up to `bytes_max`.
-    fn read(&self, bytes_max: u64) -> io::Result<Vec<u8>>;
+    /// The bytes from `offset` on, as many as there are up to `bytes_max`.
+    fn read_at(&self, offset: u64, bytes_max: u64) -> io::Result<Vec<u8>>;
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     fn truncate(&self, size: u64) -> io::Result<()>;
     /// Makes the content and the size durable.
@@ -83,12 +83,12 @@ impl DiskFile for File {
         Ok(self.metadata()?.len())
     }
 
-    fn read(&self, bytes_max: u64) -> io::Result<Vec<u8>> {
+    fn read_at(&self, offset: u64, bytes_max: u64) -> io::Result<Vec<u8>> {
         let mut file = self;
-        file.rewind()?;
-        // Growing by doubling would copy a large file over and over.
-        let size = file.metadata()?.len().min(bytes_max);
-        let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+        file.seek(SeekFrom::Start(offset))?;
+        // Growing by doubling would copy what is read over and over.
+        let left = file.metadata()?.len().saturating_sub(offset).min(bytes_max);
+        let mut bytes = Vec::with_capacity(usize::try_from(left).unwrap_or_default());
         file.take(bytes_max).read_to_end(&mut bytes)?;
         Ok(bytes)
     }

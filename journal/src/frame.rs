@@ -130,10 +130,17 @@ struct Head {
     first_seq: Seq,
 }
 
-/// The frame at `offset` of a file's bytes.
-pub(crate) fn read(file: &[u8], salt: Salt, offset: usize) -> Result<Frame<'_>, Bad> {
-    let head = read_head(file, salt, offset).ok_or(Bad::Absent)?;
-    let body = &file[offset + HEAD_BYTES..];
+/// How many bytes the frame takes whose head stands at `offset` of its file, as `bytes` begin there; a head's
+/// where none does.
+pub(crate) fn len(bytes: &[u8], salt: Salt, offset: usize) -> usize {
+    let body_bytes = read_head(bytes, salt, offset).map_or(0, |head| head.body_bytes);
+    HEAD_BYTES + body_bytes.next_multiple_of(ALIGN)
+}
+
+/// The frame at `offset` of its file, where `bytes` begin.
+pub(crate) fn read(bytes: &[u8], salt: Salt, offset: usize) -> Result<Frame<'_>, Bad> {
+    let head = read_head(bytes, salt, offset).ok_or(Bad::Absent)?;
+    let body = &bytes[HEAD_BYTES..];
     let padded = body.get(..head.body_bytes.next_multiple_of(ALIGN)).ok_or(Bad::Torn)?;
     let records = &body[..head.body_bytes];
     let crc = crc32c::crc32c_append(salt.seed_at(offset as u64), padded);
@@ -144,14 +151,14 @@ pub(crate) fn read(file: &[u8], salt: Salt, offset: usize) -> Result<Frame<'_>, 
     Ok(Frame { first_seq: head.first_seq, next_seq, records, end: offset + HEAD_BYTES + padded.len() })
 }
 
-/// Whether a frame was begun anywhere at or after `offset`. Its body need not be whole: a frame is begun only
-/// when the one before it is durable.
-pub(crate) fn is_any_begun(file: &[u8], salt: Salt, offset: usize) -> bool {
-    (offset.next_multiple_of(ALIGN)..file.len()).step_by(ALIGN).any(|at| read_head(file, salt, at).is_some())
+/// Whether a frame was begun at `offset` of its file, where `bytes` begin. Its body need not be whole: a frame is
+/// begun only when the one before it is durable.
+pub(crate) fn is_begun(bytes: &[u8], salt: Salt, offset: usize) -> bool {
+    read_head(bytes, salt, offset).is_some()
 }
 
-fn read_head(file: &[u8], salt: Salt, offset: usize) -> Option<Head> {
-    let head = file.get(offset..)?.first_chunk::<HEAD_BYTES>()?;
+fn read_head(bytes: &[u8], salt: Salt, offset: usize) -> Option<Head> {
+    let head = bytes.first_chunk::<HEAD_BYTES>()?;
     let field = |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
     if field(0) != MAGIC || field(28) != crc32c::crc32c_append(salt.seed_at(offset as u64), &head[..28]) {
         return None;
@@ -212,13 +219,13 @@ mod tests {
         let (salt, other) = (Salt::new(7, 1), Salt::new(7, 2));
         let mut file = vec![0; 64];
         file.extend_from_slice(built(&[b"one", b"", b"three"]).seal(salt, 64, 5));
-        let frame = read(&file, salt, 64).ok().unwrap();
+        let frame = read(&file[64..], salt, 64).ok().unwrap();
         let records: Vec<_> = Records::new(frame.first_seq, frame.records).collect();
         assert_eq!(records, [(5, &b"one"[..]), (6, b""), (7, b"three")]);
         assert_eq!((frame.next_seq, frame.end), (8, file.len()));
 
-        assert_eq!(read(&file, other, 64).err(), Some(Bad::Absent));
-        assert_eq!(read(&file[16..], salt, 48).err(), Some(Bad::Absent));
+        assert_eq!(read(&file[64..], other, 64).err(), Some(Bad::Absent));
+        assert_eq!(read(&file[64..], salt, 48).err(), Some(Bad::Absent));
     }
 
     #[test]

@@ -35,6 +35,7 @@ mod prepare;
 mod replay;
 mod shared;
 mod sink;
+mod window;
 mod writer;
 
 #[cfg(test)]

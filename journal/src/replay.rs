@@ -3,23 +3,25 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
+use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::disk::{Disk, RealDisk};
+use crate::disk::{Disk, DiskFile, RealDisk};
 use crate::file::{log_name, number_in};
 use crate::frame::{self, ALIGN, Bad, HEAD_BYTES, Records};
-use crate::header::{HEADER_BYTES, Header, Previous};
+use crate::header::{HEADER_BYTES, Header, Previous, Salt};
 use crate::journal::Journal;
 use crate::shared::{Limits, Shared, Start};
 use crate::sink::Sink;
+use crate::window::Window;
 use crate::writer::Writer;
 use crate::{FileNumber, JournalError, Options, Seq};
 
 /// Room for a header and some records.
 const FILE_BYTES_MIN: u64 = 4 << 10;
-/// A frame's length has 32 bits, and a replay reads a file whole.
+/// A frame's length has 32 bits.
 const FILE_BYTES_MAX: u64 = 1 << 30;
 
 /// A journal that is locked and whose files are known, but which takes no records yet.
@@ -201,13 +203,13 @@ impl Opened {
         let name = log_name(header.file);
         let unreadable = || JournalError::io(format!("read {name}"));
         let file = self.disk.open(&name).map_err(unreadable())?;
-        let bytes = file.read(u64::MAX).map_err(unreadable())?;
-        let found = read_frames(&bytes, header, witnessed_end, on_record)?;
+        let found = read_frames(&*file, header, witnessed_end, on_record)?;
         let sync = || {
             // After a failed sync the system calls everything written, though it was not: only what is written
             // again is synced again. The batch of a failed sync is the last.
             if witnessed_end.is_none_or(|witnessed_end| witnessed_end < found.end) {
-                file.write_at(&bytes[found.last_frame.clone()], found.last_frame.start as u64)?;
+                let (start, len) = (found.last_frame.start as u64, found.last_frame.len() as u64);
+                file.write_at(&file.read_at(start, len)?, start)?;
             }
             // What is only in the system's cache counts from now on, so it must survive a crash first.
             file.sync()
@@ -242,15 +244,18 @@ pub(crate) struct Found {
 
 /// Reads frames up to the first that is not intact, and judges whether the file may end there.
 pub(crate) fn read_frames(
-    bytes: &[u8],
+    file: &dyn DiskFile,
     header: &Header,
     witnessed_end: Option<u64>,
     mut on_record: impl FnMut(Seq, &[u8]),
 ) -> Result<Found, JournalError> {
     let salt = header.salt();
+    let unreadable = || JournalError::io(format!("read {}", log_name(header.file)));
+    let mut window = Window::new(file).map_err(unreadable())?;
     let (mut last_frame, mut offset, mut next_seq) = (HEADER_BYTES, HEADER_BYTES, header.first_seq);
     let bad = loop {
-        match frame::read(bytes, salt, offset) {
+        let len = frame::len(window.at(offset, HEAD_BYTES).map_err(unreadable())?, salt, offset);
+        match frame::read(window.at(offset, len).map_err(unreadable())?, salt, offset) {
             Ok(frame) if frame.first_seq == next_seq => {
                 Records::new(next_seq, frame.records).for_each(|(seq, record)| on_record(seq, record));
                 (last_frame, offset, next_seq) = (offset, frame.end, frame.next_seq);
@@ -263,13 +268,23 @@ pub(crate) fn read_frames(
     let may_end = match witnessed_end {
         // What follows was never acknowledged: its batch failed.
         Some(witnessed_end) => end >= witnessed_end,
-        None => !frame::is_any_begun(bytes, salt, offset + ALIGN),
+        None => !is_any_begun(&mut window, salt, offset + ALIGN).map_err(unreadable())?,
     };
     if may_end {
         Ok(Found { next_seq, last_frame: last_frame..offset, end, is_torn: bad == Bad::Torn })
     } else {
         Err(JournalError::Corrupt { file: header.file, offset: end })
     }
+}
+
+/// Whether a frame was begun anywhere at or after `offset`, which is a multiple of [`ALIGN`].
+fn is_any_begun(window: &mut Window<'_>, salt: Salt, offset: usize) -> io::Result<bool> {
+    for at in (offset..window.size()).step_by(ALIGN) {
+        if frame::is_begun(window.at(at, HEAD_BYTES)?, salt, at) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Up to where each file was durable when a later one was begun.
@@ -288,7 +303,7 @@ pub(crate) fn read_headers(disk: &dyn Disk, names: &[String]) -> Result<Vec<Head
     let mut headers = Vec::new();
     for name in names {
         let Some(file) = number_in(name, ".log") else { continue };
-        let bytes = disk.open(name).and_then(|log| log.read(HEADER_BYTES as u64));
+        let bytes = disk.open(name).and_then(|log| log.read_at(0, HEADER_BYTES as u64));
         headers.push(Header::decode(&bytes.map_err(JournalError::io(format!("read {name}")))?, file)?);
     }
     headers.sort_by_key(|header| header.file);

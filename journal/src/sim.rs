@@ -321,10 +321,11 @@ impl DiskFile for Handle {
         Ok(self.disk.sim().files[self.file].visible.len() as u64)
     }
 
-    fn read(&self, bytes_max: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = self.disk.sim().files[self.file].visible.clone();
-        bytes.truncate(usize::try_from(bytes_max).unwrap_or(usize::MAX));
-        Ok(bytes)
+    fn read_at(&self, offset: u64, bytes_max: u64) -> io::Result<Vec<u8>> {
+        let bytes = &self.disk.sim().files[self.file].visible;
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+        let bytes_max = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+        Ok(bytes[offset..].iter().take(bytes_max).copied().collect())
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

@@ -4,6 +4,7 @@
 #![deny(clippy::float_arithmetic)]
 
 mod conversions;
+mod erasures;
 mod error;
 mod impressions;
 mod keys;
@@ -13,6 +14,7 @@ pub mod sqlite;
 mod traffic;
 
 pub use conversions::{Attempt, ConversionBook, Recorded, Submission};
+pub use erasures::ErasureBook;
 pub use error::LedgerError;
 pub use impressions::ImpressionBook;
 pub use keys::{CreateKey, Key, KeyBook, KeyHash};
@@ -22,12 +24,27 @@ pub use traffic::TrafficBook;
 
 /// The whole book, as the rest of the program holds it.
 pub trait Ledger:
-    NetworkBook + TrafficBook + ConversionBook + KeyBook + SegmentCatalogue + ImpressionBook + Send + Sync
+    NetworkBook
+    + TrafficBook
+    + ConversionBook
+    + KeyBook
+    + SegmentCatalogue
+    + ErasureBook
+    + ImpressionBook
+    + Send
+    + Sync
 {
 }
 
-impl<
-    T: NetworkBook + TrafficBook + ConversionBook + KeyBook + SegmentCatalogue + ImpressionBook + Send + Sync,
-> Ledger for T
+impl<T> Ledger for T where
+    T: NetworkBook
+        + TrafficBook
+        + ConversionBook
+        + KeyBook
+        + SegmentCatalogue
+        + ErasureBook
+        + ImpressionBook
+        + Send
+        + Sync
 {
 }

@@ -1,6 +1,7 @@
 //! The ledger in one SQLite file: WAL, `synchronous = FULL`, one writer, many readers.
 
 mod conversions;
+mod erasures;
 mod impressions;
 mod keys;
 mod migrations;
@@ -39,6 +40,8 @@ impl SqliteLedger {
         let mut writer = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         writer.pragma_update(None, "journal_mode", "wal").map_err(backend)?;
         writer.pragma_update(None, "synchronous", "full").map_err(backend)?;
+        // What is erased must not stay in the file.
+        writer.pragma_update(None, "secure_delete", true).map_err(backend)?;
         // 64 MiB: the index pages that recording touches stay in memory.
         writer.pragma_update(None, "cache_size", -65_536).map_err(backend)?;
         migrations::migrate(&mut writer, path)?;

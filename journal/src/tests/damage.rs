@@ -13,7 +13,8 @@ fn frame_starts(bytes: &[u8]) -> Vec<usize> {
 fn frame_starts_of(bytes: &[u8], file: FileNumber) -> Vec<usize> {
     let header = Header::decode(bytes, file).unwrap();
     let mut starts = vec![HEADER_BYTES];
-    while let Ok(frame) = crate::frame::read(bytes, header.salt(), *starts.last().unwrap()) {
+    let at = |offset: usize| crate::frame::read(&bytes[offset..], header.salt(), offset);
+    while let Ok(frame) = at(*starts.last().unwrap()) {
         starts.push(frame.end);
     }
     starts

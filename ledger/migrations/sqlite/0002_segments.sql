@@ -7,3 +7,10 @@ ALTER TABLE segments ADD COLUMN reached_by_campaign BLOB;
 -- How often a segment's clicks were rewritten, and whether their visitors' data is blanked.
 ALTER TABLE segments ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE segments ADD COLUMN visitors_blanked INTEGER NOT NULL DEFAULT 0;
+
+-- Clicks whose visitor's data somebody wants gone. Not done: null.
+CREATE TABLE erasures (
+    click_id BLOB PRIMARY KEY,
+    requested INTEGER NOT NULL,
+    done INTEGER
+) STRICT, WITHOUT ROWID;

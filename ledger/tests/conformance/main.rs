@@ -2,6 +2,7 @@
 //! tested nowhere else.
 
 mod conversions;
+mod erasures;
 mod impressions;
 mod keys;
 mod network;
@@ -61,6 +62,8 @@ promises! {
     conversions::every_text_comes_back_as_it_was,
     conversions::every_sort_pages_through_each_conversion_once,
     conversions::filters_count_and_list_the_same_rows,
+    erasures::an_erasure_is_listed_until_it_is_done,
+    erasures::erased_conversions_and_attempts_keep_money_and_ids,
     impressions::impressions_of_one_kind_add_up,
     impressions::impressions_are_listed_by_their_hour,
     segments::a_segment_is_entered_once,

@@ -1,0 +1,24 @@
+//! Erasures: clicks whose visitor's data somebody wants gone. A request is carried out by the process
+//! that has the data folder open, whoever made it.
+
+use domain::ids::ClickId;
+use jiff::Timestamp;
+
+use crate::LedgerError;
+
+/// The requests, and the ledger's own part in them.
+pub trait ErasureBook {
+    /// Asks for the erasure of these clicks' visitors. One asked for again is carried out again.
+    fn request_erasures(&self, clicks: &[ClickId], now: Timestamp) -> Result<(), LedgerError>;
+
+    /// The clicks whose erasure is asked for and not done, by id.
+    fn list_erasures(&self) -> Result<Vec<ClickId>, LedgerError>;
+
+    /// Blanks what conversions and attempts of these clicks hold of their visitors: sub ids, the
+    /// advertiser's own values, the call as it came. On return no file of the ledger holds it any
+    /// more. Money, ids and times stay.
+    fn erase_visitors(&self, clicks: &[ClickId]) -> Result<(), LedgerError>;
+
+    /// Notes that these erasures are done.
+    fn finish_erasures(&self, clicks: &[ClickId], now: Timestamp) -> Result<(), LedgerError>;
+}
