@@ -4,6 +4,11 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use crumb::commands::Command;
+use mimalloc::MiMalloc;
+
+/// A click makes some thirty short-lived allocations.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     match Command::parse().run() {

@@ -2,6 +2,7 @@
 //! into a click, and how it is stored. A later format appends columns, so a column stands in the
 //! same place in every format that has it.
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use domain::click::{Click, Country};
@@ -87,9 +88,9 @@ pub(super) enum Values {
         get: for<'a> fn(&Record<'a>) -> &'a str,
         set: fn(&mut Click, String),
     },
-    /// The text form of something else. `set` answers `None` when it is not one.
+    /// The text form of something else. `add` answers whether there is one, `set` `None` when it is not one.
     Named {
-        get: fn(&Record<'_>) -> Option<String>,
+        add: fn(&Record<'_>, &mut Vec<u8>) -> bool,
         set: fn(&mut Click, &str) -> Option<()>,
     },
 }
@@ -116,13 +117,9 @@ static COLUMNS: [Column; 30] = [
         |it, id| it.campaign_id = Some(CampaignId(id)),
     )),
     number("creative_id", |it| Some(it.first.creative_id), |it, id| it.creative_id = CreativeId(id)),
-    names(named("disposition", |it| Some(it.disposition().to_string()), set_disposition)),
-    names(named("country", |it| Some(it.country().to_string()), set_country)),
-    visitors(dense(optional(named(
-        "ip_address",
-        |it| it.ip_address().map(|ip| ip.to_string()),
-        set_ip_address,
-    )))),
+    names(named("disposition", |it, out| add(out, it.disposition().name()), set_disposition)),
+    names(named("country", |it, out| add(out, it.country().as_str()), set_country)),
+    visitors(dense(optional(named("ip_address", add_ip_address, set_ip_address)))),
     visitors(stored(
         Storage::LightDictionary,
         text("sub_id_1", |it| it.first.sub_ids[0], |it, text| it.sub_ids[0] = text),
@@ -160,7 +157,7 @@ static COLUMNS: [Column; 30] = [
     visitors(second(optional(column("visitor_id", VISITOR_ID, Storage::Copied)))),
     visitors(second(names(text("region", |it| it.second.region, |it, text| it.region = text)))),
     second(optional(number("asn", |it| it.second.asn, |it, asn| it.asn = Some(asn)))),
-    second(names(named("device", |it| Some(it.device().name().to_owned()), set_device))),
+    second(names(named("device", |it, out| add(out, it.device().name()), set_device))),
     second(names(text("os", |it| it.second.os, |it, text| it.os = text))),
     second(names(text("browser", |it| it.second.browser, |it, text| it.browser = text))),
     second(names(text("language", |it| it.second.language, |it, text| it.language = text))),
@@ -187,10 +184,10 @@ const fn text(
 
 const fn named(
     name: &'static str,
-    get: fn(&Record<'_>) -> Option<String>,
+    add: fn(&Record<'_>, &mut Vec<u8>) -> bool,
     set: fn(&mut Click, &str) -> Option<()>,
 ) -> Column {
-    column(name, Values::Named { get, set }, Storage::Light)
+    column(name, Values::Named { add, set }, Storage::Light)
 }
 
 /// The visitor's.
@@ -222,6 +219,17 @@ const fn optional(column: Column) -> Column {
 
 const fn stored(storage: Storage, column: Column) -> Column {
     Column { storage, ..column }
+}
+
+fn add(out: &mut Vec<u8>, text: &str) -> bool {
+    out.extend_from_slice(text.as_bytes());
+    true
+}
+
+fn add_ip_address(record: &Record<'_>, out: &mut Vec<u8>) -> bool {
+    let Some(address) = record.ip_address() else { return false };
+    write!(out, "{address}").expect("a vector takes every byte");
+    true
 }
 
 fn set_disposition(click: &mut Click, name: &str) -> Option<()> {

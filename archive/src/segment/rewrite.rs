@@ -65,10 +65,11 @@ pub(crate) fn rewrite(
             Values::Text { get, .. } => {
                 pump.run::<ByteArrayType>(writer, Some(&ByteArray::from(get(&blank))))
             }
-            Values::Named { get, .. } => pump.run::<ByteArrayType>(
-                writer,
-                get(&blank).map(|name| ByteArray::from(name.into_bytes())).as_ref(),
-            ),
+            Values::Named { add, .. } => {
+                let mut name = Vec::new();
+                let name = add(&blank, &mut name).then(|| ByteArray::from(name));
+                pump.run::<ByteArrayType>(writer, name.as_ref())
+            }
         }
     })
 }

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use domain::ids::ClickId;
 use domain::segment::Segment;
 use parquet::data_type::{ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType};
@@ -63,21 +64,45 @@ fn write_page(
     records: &[Record<'_>],
 ) -> Result<(), ParquetError> {
     match values {
-        Values::Id => write_values::<FixedLenByteArrayType>(writer, records, |it| Some(bytes_of(it.id()))),
-        Values::OtherId { get, .. } => {
-            write_values::<FixedLenByteArrayType>(writer, records, |it| get(it).map(bytes_of))
-        }
+        Values::Id => write_bytes::<FixedLenByteArrayType>(writer, records, |it, out| {
+            out.extend_from_slice(&it.id().to_bytes());
+            true
+        }),
+        Values::OtherId { get, .. } => write_bytes::<FixedLenByteArrayType>(writer, records, |it, out| {
+            get(it).map(|id| out.extend_from_slice(&id.to_bytes())).is_some()
+        }),
         Values::Date => write_values::<Int64Type>(writer, records, |it| Some(it.id().unix_ms())),
         Values::Number { get, .. } => {
             write_values::<Int32Type>(writer, records, |it| get(it).map(u32::cast_signed))
         }
-        Values::Text { get, .. } => {
-            write_values::<ByteArrayType>(writer, records, |it| Some(ByteArray::from(get(it))))
-        }
-        Values::Named { get, .. } => write_values::<ByteArrayType>(writer, records, |it| {
-            get(it).map(|name| ByteArray::from(name.into_bytes()))
+        Values::Text { get, .. } => write_bytes::<ByteArrayType>(writer, records, |it, out| {
+            out.extend_from_slice(get(it).as_bytes());
+            true
         }),
+        Values::Named { add, .. } => write_bytes::<ByteArrayType>(writer, records, add),
     }
+}
+
+/// Writes a text a row, as far as `add` has one. The texts of a page are one allocation: sealing runs
+/// beside the redirects, and a page has hundreds.
+fn write_bytes<T: DataType<T: From<ByteArray>>>(
+    writer: &mut SerializedColumnWriter<'_>,
+    records: &[Record<'_>],
+    add: impl Fn(&Record<'_>, &mut Vec<u8>) -> bool,
+) -> Result<(), ParquetError> {
+    let mut texts = Vec::new();
+    let mut ends = Vec::with_capacity(records.len());
+    for record in records {
+        let has_one = add(record, &mut texts);
+        ends.push((has_one, texts.len()));
+    }
+    let (texts, mut start) = (Bytes::from(texts), 0);
+    let rows = ends.into_iter().map(|(has_one, end)| {
+        let text = texts.slice(start..end);
+        start = end;
+        has_one.then(|| T::T::from(ByteArray::from(text)))
+    });
+    write_optional::<T>(writer, rows)
 }
 
 pub(super) fn bytes_of(id: ClickId) -> FixedLenByteArray {
