@@ -1,5 +1,6 @@
 //! The real server, in this process.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -63,6 +64,11 @@ impl TestServer {
         let running = run(&self.config, &self.clock);
         self.client = Client::new(format!("http://{}", running.address), self.admin_key.clone());
         self.running = Some(running);
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.running.as_ref().expect("it runs until dropped").address
     }
 
     /// The data folder.
