@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench soak
+.PHONY: help demo test check bench soak fuzz
 
 # In CI the lock file is taken as it is, and every failing test is told.
 ifdef CI
@@ -35,6 +35,9 @@ check: ## check formatting, lints and documentation
 soak: ## kill the server a few thousand times under load (KILL_ROUNDS=N; KILL_SEED=N repeats a failure)
 	cargo build $(LOCKED) -p crumb
 	KILL_ROUNDS=$${KILL_ROUNDS:-3000} cargo nextest run $(LOCKED) --profile soak -p e2e --test kill --no-capture
+
+fuzz: ## make up what strangers send and disks return (FUZZ_SECONDS=30 each; FUZZ_TARGETS="dates segment")
+	scripts/fuzz $(FUZZ_TARGETS)
 
 bench: ## measure, beside nginx (BENCH_ARGS="--help" says what can be set)
 	scripts/setup bench

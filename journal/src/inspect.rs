@@ -61,7 +61,12 @@ fn look(disk: &RealDisk, is_owned: bool) -> Result<Report, JournalError> {
 }
 
 fn is_locked(dir: &Path) -> io::Result<bool> {
-    match File::open(dir.join("lock"))?.try_lock() {
+    let lock = match File::open(dir.join("lock")) {
+        // Nobody has ever had it open, such as a copy of the log files alone.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        lock => lock?,
+    };
+    match lock.try_lock() {
         Ok(()) => Ok(false),
         Err(TryLockError::WouldBlock) => Ok(true),
         Err(TryLockError::Error(error)) => Err(error),
@@ -151,6 +156,18 @@ mod tests {
         std::fs::write(&path, &bytes).unwrap();
         assert!(matches!(inspect(dir.path()), Err(JournalError::Corrupt { file: 1, .. })));
         assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    }
+
+    #[test]
+    fn a_copy_without_the_lock_is_inspected_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = Opened::open(options(dir.path())).unwrap().start(Box::new(Nothing)).unwrap();
+        let seq = journal.append(|bytes| bytes.extend_from_slice(b"one")).unwrap();
+        journal.wait(seq).unwrap();
+        journal.close();
+        std::fs::remove_file(dir.path().join("lock")).unwrap();
+        assert_eq!(inspect(dir.path()).unwrap().records, 1);
+        assert!(!dir.path().join("lock").exists());
     }
 
     #[test]

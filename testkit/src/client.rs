@@ -59,6 +59,11 @@ impl Client {
         Self { agent: config.into(), base, key }
     }
 
+    /// Its key.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
     /// The same client with another key.
     #[must_use]
     pub fn with_key(&self, key: &str) -> Self {

@@ -77,6 +77,11 @@ impl TestServer {
         self.running.as_ref().and_then(|running| running.tls_address)
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.running.as_ref().expect("it runs until dropped").address
+    }
+
     /// The data folder.
     pub fn folder(&self) -> &Path {
         self.folder.path()
