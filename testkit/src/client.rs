@@ -70,11 +70,6 @@ impl Client {
         Self { key: key.to_owned(), ..self.clone() }
     }
 
-    /// Its key.
-    pub fn key(&self) -> &str {
-        &self.key
-    }
-
     /// `GET` of an API endpoint, with the key.
     pub fn get(&self, endpoint: &str, params: &[(&str, &str)]) -> Answer {
         self.path(&format!(
