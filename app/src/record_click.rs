@@ -103,9 +103,10 @@ impl App {
     pub async fn record_click(&self, lane: &Lane, visit: Visit) -> Result<Sent, NotSent> {
         let has_converted = self.has_converted(&visit).await;
         let submitted = self.submit_click(visit, has_converted);
-        let (seq, sent) = submitted.inspect_err(|not_sent| self.count_not_sent(*not_sent))?;
+        let (seq, disposition, sent) = submitted.inspect_err(|not_sent| self.count_not_sent(*not_sent))?;
         let durable = lane.durable(seq).await.map_err(|journal::Failed| NotSent::Unavailable);
         durable.inspect_err(|not_sent| self.count_not_sent(*not_sent))?;
+        self.count_sent(disposition);
         Ok(sent)
     }
 
@@ -123,7 +124,11 @@ impl App {
         Ok(Sent { click_id: None, location, remember: Remember::default() })
     }
 
-    fn submit_click(&self, visit: Visit, has_converted: bool) -> Result<(journal::Seq, Sent), NotSent> {
+    fn submit_click(
+        &self,
+        visit: Visit,
+        has_converted: bool,
+    ) -> Result<(journal::Seq, Disposition, Sent), NotSent> {
         if self.archive.recent_bytes() > self.settings.recent_bytes_max {
             return Err(NotSent::Overloaded);
         }
@@ -155,13 +160,12 @@ impl App {
             AppendError::Unavailable | AppendError::TooLong { .. } => NotSent::Unavailable,
         })?;
         let (click, decision, footprint) = recorded.expect("a queued record was encoded");
-        self.count_sent(click.disposition);
         let remember = Remember {
             visitor_id: click.visitor_id.is_none().then_some(click.id),
             footprint: footprint.map(|it| (click.offer_id, it, target.offer.session_seconds)),
         };
         let location = location(&target, &decision, &click, &visit.deep_link);
-        Ok((seq, Sent { click_id: Some(click.id), location, remember }))
+        Ok((seq, click.disposition, Sent { click_id: Some(click.id), location, remember }))
     }
 
     fn known(&self, target: &Target<'_>, visit: &Visit, now: Timestamp) -> Known {

@@ -66,7 +66,7 @@ mod tests {
         let clicks: Vec<Click> = (1..=600).map(click).collect();
         let later = |click: &Click| Click { asn: Some(7), os: "iOS".to_owned(), ..click.clone() };
         let written: Vec<Click> = clicks.iter().map(later).collect();
-        let segment = Segment {
+        let mut segment = Segment {
             node: NodeNumber::new(1).expect("in range"),
             journal_file: 1,
             first_seq: 1,
@@ -83,7 +83,8 @@ mod tests {
             reached: None,
         };
         let records: Vec<Record<'_>> = written.iter().map(Record::from).collect();
-        let (_, sums) = write(&path, &segment, &records).expect("writable");
+        let (file_bytes, sums) = write(&path, &segment, &records).expect("writable");
+        segment.file_bytes = file_bytes;
         std::fs::write(&sums_path, sums).expect("writable");
 
         let reader = SegmentReader::open(&path, &sums_path, &segment).expect("known");
@@ -96,9 +97,11 @@ mod tests {
         assert_eq!(reached.by_offer, HashMap::from([(OfferId(3), 600)]));
 
         let (upgraded, upgraded_sums) = (folder.path().join("2.parquet"), folder.path().join("2.crc"));
-        let second = Segment { format: 2, generation: 1, ..segment.clone() };
-        let (_, sums) = rewrite(&upgraded, &second, &[reader], Blank::Nobody, &|| false).expect("writable");
+        let mut second = Segment { format: 2, generation: 1, ..segment.clone() };
+        let (file_bytes, sums) =
+            rewrite(&upgraded, &second, &[reader], Blank::Nobody, &|| false).expect("writable");
         std::fs::write(&upgraded_sums, sums).expect("writable");
+        second.file_bytes = file_bytes;
         let reader = SegmentReader::open(&upgraded, &upgraded_sums, &second).expect("known");
         assert_eq!(reader.clicks(std::slice::from_ref(&(0..600))).expect("readable"), clicks);
 

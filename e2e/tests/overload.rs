@@ -11,8 +11,8 @@ use e2e::{Answer, Connection, Network, Server, until};
 const IDLE: usize = 10_000;
 /// What an idle connection may cost at most, in KiB: its buffer, its state and its place in lists.
 const IDLE_KIB_MAX: u64 = 24;
-/// What clients that take no answers may cost together at most, in KiB.
-const STALLED_KIB_MAX: u64 = 64 * 1024;
+/// What clients that take no answers may cost together at most, in KiB, the clicks they recorded included.
+const STALLED_KIB_MAX: u64 = 128 * 1024;
 /// A refusal that is quick.
 const QUICK: Duration = Duration::from_secs(2);
 

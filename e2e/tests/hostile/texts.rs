@@ -75,7 +75,7 @@ fn legal_texts_of_a_click_come_back_verbatim_and_never_leave_unescaped() {
         let subs = ["s1", "s2", "s3", "s4", "s5"].map(|name| format!("&{name}={}", encode(text))).concat();
         let answer = fixture.server.connect().get(&format!("{link}{subs}")).expect("an answer");
         assert_eq!(answer.status, 302, "{text:?}");
-        assert_eq!(answer.header("set-cookie"), None, "{text:?}");
+        assert!(answer.header("set-cookie").is_some_and(|it| it.starts_with("crumb_visitor=")), "{text:?}");
         let location = answer.header("location").expect("a landing page");
         assert!(location.bytes().all(|b| b.is_ascii_graphic()), "{location}");
         let (_, s1) = location.rsplit_once("&s1=").expect("the landing page is told s1");
