@@ -1,6 +1,7 @@
 //! From a user agent to its device, system and browser, by the patterns of the uap-core project.
 //! Reading one costs some ten microseconds, so the last thousands are remembered.
 
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use domain::click::Device;
@@ -57,9 +58,8 @@ fn read(user_agent: &str) -> Agent {
     let (browser, os, device) = PATTERNS.extract(user_agent);
     let os = os.map(|it| it.os.into_owned()).unwrap_or_default();
     let browser = browser.map(|it| it.family.into_owned()).unwrap_or_default();
-    let (family, brand) = device
-        .map(|it| (it.device.into_owned(), it.brand.map(|brand| brand.into_owned())))
-        .unwrap_or_default();
+    let (family, brand) =
+        device.map(|it| (it.device.into_owned(), it.brand.map(Cow::into_owned))).unwrap_or_default();
     Agent { device: device_of(user_agent, &family, brand.as_deref(), &os), os, browser }
 }
 

@@ -76,7 +76,8 @@ impl Places {
         {
             let code = COUNTRY.iter().find_map(|path| found.decode_path::<&str>(path).ok().flatten());
             place.country = code.and_then(Country::new).unwrap_or_default();
-            place.region = found.decode_path::<&str>(REGION).ok().flatten().unwrap_or_default().to_owned();
+            let region = found.decode_path::<&str>(REGION).ok().flatten();
+            place.region = region.map(str::to_owned).unwrap_or_default();
         }
         if let Some(reader) = &*self.systems.reader.load()
             && let Ok(found) = reader.lookup(address)

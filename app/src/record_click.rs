@@ -102,7 +102,7 @@ impl App {
     /// Records a click and says where it goes. On return the click is durable and readable.
     pub async fn record_click(&self, lane: &Lane, visit: Visit) -> Result<Sent, NotSent> {
         let has_converted = self.has_converted(&visit).await;
-        let submitted = self.submit_click(visit, has_converted);
+        let submitted = self.submit_click(&visit, has_converted);
         let (seq, disposition, sent) = submitted.inspect_err(|not_sent| self.count_not_sent(*not_sent))?;
         let durable = lane.durable(seq).await.map_err(|journal::Failed| NotSent::Unavailable);
         durable.inspect_err(|not_sent| self.count_not_sent(*not_sent))?;
@@ -126,7 +126,7 @@ impl App {
 
     fn submit_click(
         &self,
-        visit: Visit,
+        visit: &Visit,
         has_converted: bool,
     ) -> Result<(journal::Seq, Disposition, Sent), NotSent> {
         if self.archive.recent_bytes() > self.settings.recent_bytes_max {
@@ -135,8 +135,8 @@ impl App {
         let network = self.network.load();
         let target = target(&network, visit.link)?;
         let (now, random) = (self.clock.now(), self.chance.draw());
-        let known = self.known(&target, &visit, now);
-        let situation = self.situation(&target, &visit, &known, has_converted, random, now);
+        let known = self.known(&target, visit, now);
+        let situation = self.situation(&target, visit, &known, has_converted, random, now);
         let route = target.route(situation);
         let mut recorded = None;
         // Decided under the journal's lock: the order of the records is the order of the ids, and of the
@@ -145,7 +145,7 @@ impl App {
             let sequence = &mut *self.sequence();
             let id = sequence.mint.mint(now, random);
             let decision = route.settle(&mut sequence.caps, id.time());
-            let mut click = click(&target, &decision, &visit, &known, id);
+            let mut click = click(&target, &decision, visit, &known, id);
             let footprint = self.leave_footprint(sequence, target.offer, &mut click, known.footprint);
             archive::record::encode(&click, bytes);
             recorded = Some((click, decision, footprint));

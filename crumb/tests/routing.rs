@@ -24,7 +24,8 @@ fn sent(click: &Value) -> (String, String) {
     (text(&click["disposition"]), host(&text(&click["landing_url"])).to_owned())
 }
 
-fn is(found: (String, String), disposition: &str, host: &str) {
+fn is(click: &Value, disposition: &str, host: &str) {
+    let found = sent(click);
     assert_eq!((&*found.0, &*found.1), (disposition, host));
 }
 
@@ -33,7 +34,7 @@ fn make(server: &TestServer, endpoint: &str, params: &[(&str, &str)]) -> String 
     server.client.post(endpoint, params).success()[noun][format!("{noun}_id")].to_string()
 }
 
-fn offer<'s>(server: &'s TestServer) -> (&'static str, &'s str) {
+fn offer(server: &TestServer) -> (&'static str, &str) {
     ("offer_id", &server.sample.offer_id)
 }
 
@@ -58,18 +59,18 @@ fn rules_keep_out_whom_they_do_not_allow_and_the_click_keeps_what_was_tried() {
     rule(&[("rule_type", "block"), ("sub_id_1", "bad*")]);
     rule(&[("rule_type", "block"), ("referrer", "*.spam.example"), ("os", "iOS")]);
 
-    is(sent(&record(&server, r#", "country": "US""#)), "accepted", "shop.example");
-    is(sent(&record(&server, r#", "country": "DE""#)), "geo_blocked", "global.example");
-    is(sent(&record(&server, "")), "geo_blocked", "global.example");
+    is(&record(&server, r#", "country": "US""#), "accepted", "shop.example");
+    is(&record(&server, r#", "country": "DE""#), "geo_blocked", "global.example");
+    is(&record(&server, ""), "geo_blocked", "global.example");
     let desktop = format!(r#", "country": "CA", "user_agent": "{WINDOWS}""#);
-    is(sent(&record(&server, &desktop)), "device_blocked", "desktop.example");
+    is(&record(&server, &desktop), "device_blocked", "desktop.example");
     let bot = r#", "country": "US", "user_agent": "Googlebot/2.1 (+http://www.google.com/bot.html)""#;
-    is(sent(&record(&server, bot)), "bot", "global.example");
-    is(sent(&record(&server, r#", "country": "US", "s1": "bad-1""#)), "rule_blocked", "global.example");
+    is(&record(&server, bot), "bot", "global.example");
+    is(&record(&server, r#", "country": "US", "s1": "bad-1""#), "rule_blocked", "global.example");
     let from =
         format!(r#", "country": "US", "referrer": "https://x.spam.example/a", "user_agent": "{IPHONE}""#);
     let click = record(&server, &from);
-    is(sent(&click), "rule_blocked", "global.example");
+    is(&click, "rule_blocked", "global.example");
     assert_eq!(
         (&click["device"], &click["os"], &click["browser"]),
         (&"mobile".into(), &"iOS".into(), &"Mobile Safari".into())
@@ -85,7 +86,7 @@ fn rules_keep_out_whom_they_do_not_allow_and_the_click_keeps_what_was_tried() {
     // A change is in force for the very next click, as a new version.
     server.client.post("update_rule", &[("rule_id", &country), ("country", "DE")]).success();
     let click = record(&server, r#", "country": "DE""#);
-    is(sent(&click), "accepted", "shop.example");
+    is(&click, "accepted", "shop.example");
     assert_eq!(click["rules_tried"][0]["rule_version"], 2);
 }
 
@@ -111,7 +112,7 @@ fn a_click_cap_is_never_one_over_under_concurrency_and_survives_a_restart() {
     };
     assert_eq!(used(&server), 5);
     let follow = |server: &TestServer, clicks: usize| {
-        let accepted = std::thread::scope(|scope| {
+        std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8)
                 .map(|_| {
                     let client = server.client.clone();
@@ -126,8 +127,7 @@ fn a_click_cap_is_never_one_over_under_concurrency_and_survives_a_restart() {
                 })
                 .collect();
             threads.into_iter().map(|it| it.join().expect("no panic")).sum::<usize>()
-        });
-        accepted
+        })
     };
     assert_eq!(follow(&server, 3), 24);
     server.restart();
@@ -206,10 +206,10 @@ fn refused_clicks_go_along_the_redirect_chain_and_conversions_follow_a_redirect_
         server.client.post("update_offer", &[&[offer(&server)], params].concat()).success();
     };
     change(&[("offer_status", "paused")]);
-    is(sent(&record(&server, "")), "offer_inactive", "global.example");
+    is(&record(&server, ""), "offer_inactive", "global.example");
     change(&[("redirect_offer_id", &other)]);
     let click = record(&server, "");
-    is(sent(&click), "offer_inactive", "other.example");
+    is(&click, "offer_inactive", "other.example");
     assert_eq!(click["redirect_offer_id"].to_string(), other);
 
     let click_id = click["click_id"].as_str().expect("an id");
@@ -220,11 +220,11 @@ fn refused_clicks_go_along_the_redirect_chain_and_conversions_follow_a_redirect_
 
     // Both are switched off now, and each redirects to the other.
     server.client.post("update_offer", &[("offer_id", &other), ("offer_status", "paused")]).success();
-    is(sent(&record(&server, "")), "offer_inactive", "global.example");
+    is(&record(&server, ""), "offer_inactive", "global.example");
     let campaign =
         [("campaign_id", &*server.sample.campaign_id), ("redirect_url", "https://campaign.example/")];
     server.client.post("update_campaign", &campaign).success();
-    is(sent(&record(&server, "")), "offer_inactive", "campaign.example");
+    is(&record(&server, ""), "offer_inactive", "campaign.example");
 }
 
 #[test]

@@ -205,11 +205,13 @@ impl ClickCaps {
                 };
                 all.iter().position(same).map(|at| all.swap_remove(at))
             });
-            let counter = counted.map(|it| Counter { cap: Arc::clone(cap), ..it }).unwrap_or_else(|| {
+            let counter = if let Some(counter) = counted {
+                Counter { cap: Arc::clone(cap), ..counter }
+            } else {
                 let window = Window::of(cap.interval, zone, now);
                 begun.push((Arc::clone(cap), window));
                 Counter { cap: Arc::clone(cap), zone: zone.clone(), window, used: 0, is_in_force: false }
-            });
+            };
             self.counters.entry(cap.offer_id).or_default().push(counter);
         }
         begun

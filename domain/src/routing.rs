@@ -345,8 +345,8 @@ mod tests {
         UrlTemplate::parse(text).expect("a url")
     }
 
-    fn elsewhere(text: &str) -> Option<Redirect> {
-        Some(Redirect::Url(url(text)))
+    fn elsewhere(text: &str) -> Redirect {
+        Redirect::Url(url(text))
     }
 
     /// Another offer of the same advertiser.
@@ -504,7 +504,7 @@ mod tests {
     fn rules_are_tried_in_order_and_the_first_no_decides() {
         let mut world = World::new(|it| {
             it.rules = vec![rule(9, "os", "Windows"), rule(7, "country", "US"), rule(8, "country", "DE")];
-            it.rules[2].redirect = elsewhere("https://rule.example/");
+            it.rules[2].redirect = Some(elsewhere("https://rule.example/"));
         });
         let (disposition, host, trail) = world.follow(|_| {});
         assert_eq!((disposition, &*host), (Disposition::GeoBlocked, "rule.example"));
@@ -528,9 +528,8 @@ mod tests {
         for configured in (0..=4).rev() {
             let mut world = World::new(|it| {
                 it.rules = vec![rule(1, "country", "DE")];
-                let set = |at: usize, host: &str| {
-                    (configured > at).then(|| elsewhere(&format!("https://{host}/"))).flatten()
-                };
+                let set =
+                    |at: usize, host: &str| (configured > at).then(|| elsewhere(&format!("https://{host}/")));
                 it.rules[0].redirect = set(3, "rule.example");
                 it.campaigns[0].redirect = set(2, "campaign.example");
                 it.offers[0].redirect = set(1, "offer.example");
