@@ -88,6 +88,8 @@ test("a visitor who follows the link lands in the shop, and the click is found w
   assert.match(click.user_agent, /Chrome/);
   assert.equal(click.sub_id_1, await page.textContent("#sub_id_1"));
   assert.equal(click.ip_address, "127.0.0.1");
+  assert.deepEqual([click.device, click.os, click.browser], ["desktop", "Linux", "HeadlessChrome"]);
+  assert.equal(click.language, "en");
 });
 
 test("every visit is a click of its own, also when the browser could have remembered the redirect", async () => {
@@ -99,6 +101,22 @@ test("every visit is a click of its own, also when the browser could have rememb
     ids.add(await page.textContent("#click_id"));
   }
   assert.equal(ids.size, 3);
+});
+
+test("a browser that comes again is the same visitor, and its click a duplicate", async () => {
+  await browser.clearCookies();
+  const clicks = [];
+  for (let visits = 0; visits < 2; visits += 1) {
+    const { page } = await visit();
+    await page.click("#offer");
+    await page.waitForURL("**/demo/landing**");
+    clicks.push((await findClick(await page.textContent("#click_id"))).clicks[0]);
+  }
+  const [first, second] = clicks;
+  assert.deepEqual([first.disposition, first.visitor_id], ["accepted", first.click_id]);
+  assert.deepEqual([second.disposition, second.visitor_id], ["duplicate", first.click_id]);
+  const names = (await browser.cookies(CRUMB_LINK)).map((cookie) => cookie.name).sort();
+  assert.deepEqual(names, ["crumb_offer_1", "crumb_visitor"]);
 });
 
 test("a link that leads nowhere is a readable page", async () => {

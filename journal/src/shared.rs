@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use crate::disk::Disk;
@@ -188,6 +189,7 @@ impl Shared {
     /// Sleeps until there is something to do. `batch` must be empty.
     pub(crate) fn next_work(&self, batch: &mut FrameBuilder, file: &LogFile) -> Work {
         let mut state = self.state();
+        let mut yielded = false;
         loop {
             let first_pending = state.next_seq - u64::from(state.pending.count());
             let is_open = state.stage == Stage::Open;
@@ -196,6 +198,14 @@ impl Shared {
             let is_roll_due = state.roll_wanted && file.has_records || file.number < state.fence;
             if is_roll_due && is_open && !state.spares.is_empty() {
                 return Work::Roll(first_pending);
+            }
+            if !state.pending.is_empty() && !yielded {
+                // Whoever is about to append on this core does so first: a sync costs the same for one as for all.
+                drop(state);
+                thread::yield_now();
+                yielded = true;
+                state = self.state();
+                continue;
             }
             if !state.pending.is_empty() {
                 mem::swap(&mut state.pending, batch);
