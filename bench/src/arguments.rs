@@ -1,8 +1,12 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::process::Command;
 
+use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
+
+use crate::tools::output;
 
 /// Measures crumb on this machine and prints a table
 #[derive(Debug, Parser)]
@@ -33,6 +37,9 @@ pub struct Arguments {
     /// Connections redirects are asked for over
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub connections: u64,
+    /// A file in MaxMind's format that tells countries [default: what scripts/country-file fetches]
+    #[arg(long, value_name = "FILE")]
+    pub country_file: Option<PathBuf>,
     /// Write the figures there too, as one line of JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -55,5 +62,13 @@ impl Arguments {
     /// Whether a part is to be measured.
     pub fn wants(&self, part: Part) -> bool {
         self.only.is_empty() || self.only.contains(&part)
+    }
+
+    /// The country file to be used, fetched where none was named.
+    pub fn country_file(&self) -> anyhow::Result<PathBuf> {
+        match &self.country_file {
+            Some(file) => std::path::absolute(file).context("the country file's path"),
+            None => Ok(output(&mut Command::new("scripts/country-file"))?.trim().into()),
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! `bench`: measures the real `crumb` binary over HTTP on this machine, beside nginx where there is
 //! a peer. What each figure means: `docs/benchmarks.md`.
 
+mod addresses;
+mod agents;
 mod arguments;
 mod client;
 mod conversions;
@@ -10,6 +12,7 @@ mod listing;
 mod lookups;
 mod network;
 mod nginx;
+mod pace;
 mod redirects;
 mod report;
 mod restart;
@@ -31,7 +34,7 @@ use crate::arguments::{Arguments, Part};
 use crate::day::Day;
 use crate::network::Template;
 use crate::report::Report;
-use crate::server::{Options, Server};
+use crate::server::Server;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -60,15 +63,16 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 async fn measure(arguments: &Arguments, folder: &Path) -> anyhow::Result<Report> {
     let mut report = Report::of_this_machine(arguments);
+    let country_file = arguments.country_file()?;
     if arguments.wants(Part::Redirects) {
         tools::require(&["nginx", "wrk", "taskset"])?;
     }
-    let template = Template::make(&arguments.crumb, &folder.join("template")).await?;
+    let template = Template::make(&arguments.crumb, &country_file, &folder.join("template")).await?;
     let day = Arc::new(Day::new(template.campaigns()));
     if arguments.wants(Part::Redirects) {
         redirects::measure(arguments, folder, &template, &day, &mut report).await?;
     }
-    if arguments.wants(Part::Conversions) || arguments.wants(Part::Lookups) {
+    if [Part::Conversions, Part::Lookups].into_iter().any(|part| arguments.wants(part)) {
         measure_a_day(arguments, folder, &template, &day, &mut report).await?;
     }
     if arguments.wants(Part::Restart) {
@@ -85,8 +89,8 @@ async fn measure_a_day(
     day: &Arc<Day>,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    let options = Options::new(&arguments.crumb, &folder.join("day"));
-    let server = Server::start_from(template, &options)?;
+    let folder = folder.join("day");
+    let server = Server::start_from(template, &template.options(&folder))?;
     let loaded = day::load(&server, day, arguments.clicks, report).await?;
     if arguments.wants(Part::Conversions) {
         conversions::measure(&server, &loaded, arguments.conversions, report).await?;

@@ -78,6 +78,13 @@ impl Figure {
         self
     }
 
+    /// With what it should be.
+    #[must_use]
+    pub fn with_target(mut self, target: Target) -> Self {
+        self.target = Some(target);
+        self
+    }
+
     fn verdict(&self) -> String {
         let (met, target) = match self.target {
             None => return String::new(),
