@@ -13,6 +13,7 @@ use anyhow::{Context as _, bail};
 use crate::client::{Connection, get};
 use crate::listing;
 use crate::network::Template;
+use crate::statistics::float;
 use crate::tools::{SERVER_CORE, output, pinned};
 
 /// How a server is started.
@@ -106,6 +107,14 @@ impl Server {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
+    }
+
+    /// The memory it takes beyond the system's page cache, in MB.
+    pub fn memory_mb(&self) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).context("RssAnon")?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(float(kib) * 1024.0 / 1e6)
     }
 
     /// The value of a counter or gauge.
