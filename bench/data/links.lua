@@ -1,15 +1,15 @@
--- Draws requests from a file prepared by the generator (path, user agent and referrer, tab-separated)
--- and prints what was measured as one line of JSON.
+-- Draws requests from a prepared file (path and headers, tab-separated) and prints what was measured as
+-- one line of JSON.
 
 local requests = {}
 local drawn = 0
 
 function init(args)
   for line in io.lines(args[1]) do
-    local path, agent, referrer = line:match("^([^\t]*)\t([^\t]*)\t([^\t]*)$")
-    local headers = { ["User-Agent"] = agent }
-    if referrer ~= "" then
-      headers["Referer"] = referrer
+    local path, rest = line:match("^([^\t]*)(.*)$")
+    local headers = {}
+    for name, value in rest:gmatch("\t([^:]+): ([^\t]*)") do
+      headers[name] = value
     end
     requests[#requests + 1] = wrk.format("GET", path, headers)
   end

@@ -1,8 +1,12 @@
 //! The command line.
 
 use std::path::PathBuf;
+use std::process::Command;
 
+use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
+
+use crate::tools::output;
 
 /// Measures crumb on this machine and prints a table
 #[derive(Debug, Parser)]
@@ -27,12 +31,19 @@ pub struct Arguments {
     /// Rounds of redirects; the figures are medians
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=20))]
     pub rounds: u64,
-    /// Measure only this part; may be repeated
+    /// Measure only this part; may be repeated. Without it: every part but scale, which takes many
+    /// minutes and gigabytes
     #[arg(long, value_name = "NAME")]
     pub only: Vec<Part>,
     /// Connections redirects are asked for over
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub connections: u64,
+    /// Clicks of the scale part; 100,000,000 take some 9 GB in the folder for temporary files
+    #[arg(long, default_value_t = 100_000_000, value_parser = clap::value_parser!(u64).range(1000..=400_000_000))]
+    pub scale_clicks: u64,
+    /// A file in MaxMind's format that tells countries [default: what scripts/country-file fetches]
+    #[arg(long, value_name = "FILE")]
+    pub country_file: Option<PathBuf>,
     /// Write the figures there too, as one line of JSON
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -47,13 +58,27 @@ pub enum Part {
     Conversions,
     /// Clicks by id, pages, and a walk through all
     Lookups,
+    /// Bytes a click takes in segments
+    Storage,
     /// Starting again after a kill
     Restart,
+    /// Redirects while sealing and questions go on
+    Beside,
+    /// A million clicks beside a hundred million (--scale-clicks); only when named
+    Scale,
 }
 
 impl Arguments {
     /// Whether a part is to be measured.
     pub fn wants(&self, part: Part) -> bool {
-        self.only.is_empty() || self.only.contains(&part)
+        (self.only.is_empty() && part != Part::Scale) || self.only.contains(&part)
+    }
+
+    /// The country file to be used, fetched where none was named.
+    pub fn country_file(&self) -> anyhow::Result<PathBuf> {
+        match &self.country_file {
+            Some(file) => std::path::absolute(file).context("the country file's path"),
+            None => Ok(output(&mut Command::new("scripts/country-file"))?.trim().into()),
+        }
     }
 }

@@ -29,12 +29,14 @@ pub async fn measure(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let each = usize::try_from(count)? / 2;
+    let accepted =
+        |clicks: &[Clicked]| clicks.iter().filter(|it| it.is_accepted).copied().collect::<Vec<_>>();
     let (sealed, recent) = loaded.clicks.split_at(loaded.sealed);
     let mut answered = 0;
-    let mut alone = Recording::of(server, spread_over(&loaded.clicks, ALONE, 1));
+    let mut alone = Recording::of(server, spread_over(&accepted(&loaded.clicks), ALONE, 1));
     let mut kinds = [
-        Kind::of("for recent clicks", recent, each, server),
-        Kind::of("for sealed clicks", sealed, each, server),
+        Kind::of("for recent clicks", &accepted(recent), each, server),
+        Kind::of("for sealed clicks", &accepted(sealed), each, server),
     ];
     for round in 0..ROUNDS {
         for kind in &mut kinds {

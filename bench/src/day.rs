@@ -8,19 +8,20 @@ use anyhow::{Context as _, ensure};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
+use crate::addresses;
+use crate::agents::{self, AGENTS};
 use crate::client::Answer;
 use crate::drive::{Work, drive};
-use crate::network::{AFFILIATES, CAMPAIGNS_EACH, Campaign};
-use crate::report::Report;
+use crate::network::{AFFILIATES, CAMPAIGNS_EACH, Campaign, REFUSED_URL};
+use crate::report::{Figure, Report};
 use crate::server::Server;
+use crate::statistics::float;
 use crate::zipf::Zipf;
 
 /// Every click's choices follow from this and its number.
 const SEED: u64 = 2026;
 /// Connections the day arrives on.
-const CONNECTIONS: usize = 128;
-/// User agents as browsers, phones, tablets and bots send them, one a line.
-const USER_AGENTS: &str = include_str!("../data/user_agents.txt");
+pub const CONNECTIONS: usize = 128;
 /// Values of `s1`: few, as placements are.
 const PLACEMENTS: [&str; 8] = [
     "banner_300x250",
@@ -50,19 +51,31 @@ pub struct Day {
     campaigns: Arc<Vec<Campaign>>,
     affiliates: Zipf,
     own_campaigns: Zipf,
-    user_agents: Vec<&'static str>,
+    agent_ranks: Zipf,
+    user_agents: Vec<String>,
 }
 
 /// A click before it happens.
-pub struct Visit {
+pub struct Visit<'d> {
     /// The link it follows.
     pub campaign: Campaign,
     /// Path and query.
     pub path: String,
     /// The `User-Agent` header.
-    pub user_agent: &'static str,
+    user_agent: &'d str,
+    /// The `X-Forwarded-For` header.
+    address: String,
     /// The `Referer` header, or empty.
-    pub referrer: &'static str,
+    referrer: &'static str,
+}
+
+impl Visit<'_> {
+    /// The headers a visitor sends, and the proxy that visitors come through.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let all =
+            [("User-Agent", self.user_agent), ("X-Forwarded-For", &self.address), ("Referer", self.referrer)];
+        all.into_iter().filter(|(_, value)| !value.is_empty())
+    }
 }
 
 /// The length of a click id as text.
@@ -74,6 +87,8 @@ pub struct Clicked {
     id: [u8; ID_CHARS],
     /// Its offer.
     pub offer_id: u64,
+    /// Whether the offer's rule let it pass.
+    pub is_accepted: bool,
 }
 
 impl Clicked {
@@ -95,11 +110,12 @@ impl Day {
     /// A day on those campaigns.
     pub fn new(campaigns: Arc<Vec<Campaign>>) -> Self {
         let (affiliates, own_campaigns) = (Zipf::new(AFFILIATES), Zipf::new(CAMPAIGNS_EACH));
-        Self { campaigns, affiliates, own_campaigns, user_agents: USER_AGENTS.lines().collect() }
+        let (agent_ranks, user_agents) = (Zipf::new(AGENTS), agents::all());
+        Self { campaigns, affiliates, own_campaigns, agent_ranks, user_agents }
     }
 
     /// Click number `index`.
-    pub fn visit(&self, index: usize) -> Visit {
+    pub fn visit(&self, index: usize) -> Visit<'_> {
         let mut random = SmallRng::seed_from_u64(SEED.wrapping_add(index as u64));
         let affiliate = self.affiliates.draw(&mut random);
         let campaign =
@@ -108,9 +124,10 @@ impl Day {
         let s2: u128 = random.random();
         let Campaign { affiliate_id, creative_id, .. } = campaign;
         let path = format!("/?a={affiliate_id}&c={creative_id}&s1={s1}&s2={s2:032x}&s3=geo{}", index % 200);
-        let user_agent = self.user_agents[random.random_range(0..self.user_agents.len())];
+        let user_agent = &self.user_agents[self.agent_ranks.draw(&mut random)];
         let referrer = REFERRERS[random.random_range(0..REFERRERS.len())];
-        Visit { campaign, path, user_agent, referrer }
+        let address = addresses::draw(&mut random).to_string();
+        Visit { campaign, path, user_agent, address, referrer }
     }
 }
 
@@ -131,6 +148,10 @@ pub async fn load(
     let twice = clicks.windows(2).find(|pair| pair[0].id == pair[1].id);
     ensure!(twice.is_none(), "a click id was given twice: {twice:?}");
     report.compare("clicks", count as u64, server.click_rows().await?)?;
+    let refused = clicks.iter().filter(|it| !it.is_accepted).count();
+    ensure!(refused < clicks.len() / 2, "{refused} clicks were refused: their countries were not known");
+    let share = float(refused as u64) / float(count as u64) * 100.0;
+    report.add(Figure::new("day", "  refused by their offers' rules", "%", share));
     let recent = usize::try_from(server.settle().await?)?;
     report.compare("clicks after sealing", count as u64, server.click_rows().await?)?;
     Ok(Loaded { sealed: clicks.len() - recent, clicks })
@@ -140,11 +161,10 @@ impl Work for Day {
     type Kept = Clicked;
 
     fn write(&self, index: usize, request: &mut Vec<u8>) {
-        let Visit { path, user_agent, referrer, .. } = self.visit(index);
-        let head = write!(request, "GET {path} HTTP/1.1\r\nHost: bench\r\nUser-Agent: {user_agent}\r\n");
-        head.expect("writing to memory");
-        if !referrer.is_empty() {
-            write!(request, "Referer: {referrer}\r\n").expect("writing to memory");
+        let visit = self.visit(index);
+        write!(request, "GET {} HTTP/1.1\r\nHost: bench\r\n", visit.path).expect("writing to memory");
+        for (name, value) in visit.headers() {
+            write!(request, "{name}: {value}\r\n").expect("writing to memory");
         }
         request.extend_from_slice(b"\r\n");
     }
@@ -154,6 +174,7 @@ impl Work for Day {
         let location = answer.header("location").context("no location")?;
         let id = location.split_once("click_id=").and_then(|(_, rest)| rest.as_bytes().first_chunk());
         let id = *id.with_context(|| format!("no click id in {location}"))?;
-        Ok(Clicked { id, offer_id: self.visit(index).campaign.offer_id })
+        let is_accepted = !location.starts_with(REFUSED_URL);
+        Ok(Clicked { id, offer_id: self.visit(index).campaign.offer_id, is_accepted })
     }
 }

@@ -97,7 +97,7 @@ async fn one_connection<W: Work>(
 }
 
 /// Progress on stderr.
-fn bar(count: usize, what: &'static str) -> ProgressBar {
+pub fn bar(count: usize, what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg:24} {bar:30} {pos}/{len} {per_sec}").expect("it is valid");
     ProgressBar::new(count as u64).with_style(style).with_message(what)
 }

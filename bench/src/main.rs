@@ -1,20 +1,27 @@
 //! `bench`: measures the real `crumb` binary over HTTP on this machine, beside nginx where there is
 //! a peer. What each figure means: `docs/benchmarks.md`.
 
+mod addresses;
+mod agents;
 mod arguments;
+mod beside;
 mod client;
 mod conversions;
 mod day;
 mod drive;
+mod generate;
 mod listing;
 mod lookups;
 mod network;
 mod nginx;
+mod pace;
 mod redirects;
 mod report;
 mod restart;
+mod scale;
 mod server;
 mod statistics;
+mod storage;
 mod tools;
 mod walk;
 mod wrk;
@@ -29,9 +36,10 @@ use clap::Parser as _;
 
 use crate::arguments::{Arguments, Part};
 use crate::day::Day;
+use crate::generate::Sample;
 use crate::network::Template;
 use crate::report::Report;
-use crate::server::{Options, Server};
+use crate::server::Server;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -60,19 +68,26 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 async fn measure(arguments: &Arguments, folder: &Path) -> anyhow::Result<Report> {
     let mut report = Report::of_this_machine(arguments);
+    let country_file = arguments.country_file()?;
     if arguments.wants(Part::Redirects) {
-        tools::require(&["nginx", "wrk", "taskset"])?;
+        tools::require(&["nginx"])?;
     }
-    let template = Template::make(&arguments.crumb, &folder.join("template")).await?;
+    if [Part::Redirects, Part::Beside, Part::Scale].into_iter().any(|part| arguments.wants(part)) {
+        tools::require(&["wrk", "taskset"])?;
+    }
+    let template = Template::make(&arguments.crumb, &country_file, &folder.join("template")).await?;
     let day = Arc::new(Day::new(template.campaigns()));
     if arguments.wants(Part::Redirects) {
         redirects::measure(arguments, folder, &template, &day, &mut report).await?;
     }
-    if arguments.wants(Part::Conversions) || arguments.wants(Part::Lookups) {
+    if [Part::Conversions, Part::Lookups, Part::Storage].into_iter().any(|part| arguments.wants(part)) {
         measure_a_day(arguments, folder, &template, &day, &mut report).await?;
     }
     if arguments.wants(Part::Restart) {
         restart::measure(arguments, folder, &template, &day, &mut report).await?;
+    }
+    if arguments.wants(Part::Beside) || arguments.wants(Part::Scale) {
+        measure_generated(arguments, folder, &template, &day, &mut report).await?;
     }
     Ok(report)
 }
@@ -85,15 +100,36 @@ async fn measure_a_day(
     day: &Arc<Day>,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    let options = Options::new(&arguments.crumb, &folder.join("day"));
-    let server = Server::start_from(template, &options)?;
+    let folder = folder.join("day");
+    let server = Server::start_from(template, &template.options(&folder))?;
     let loaded = day::load(&server, day, arguments.clicks, report).await?;
+    if arguments.wants(Part::Storage) {
+        storage::measure(&folder, &loaded, report)?;
+    }
     if arguments.wants(Part::Conversions) {
         conversions::measure(&server, &loaded, arguments.conversions, report).await?;
     }
     if arguments.wants(Part::Lookups) {
         lookups::measure(&server, &loaded, report).await?;
         walk::measure(&server, &loaded, report).await?;
+    }
+    Ok(())
+}
+
+/// Clicks made without HTTP are like those that a server has recorded once.
+async fn measure_generated(
+    arguments: &Arguments,
+    folder: &Path,
+    template: &Template,
+    day: &Arc<Day>,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let mut sample = Sample::record(template, day, &folder.join("sample")).await?;
+    if arguments.wants(Part::Beside) {
+        beside::measure(arguments, folder, template, day, &mut sample, report).await?;
+    }
+    if arguments.wants(Part::Scale) {
+        scale::measure(arguments, folder, template, day, &mut sample, report).await?;
     }
     Ok(())
 }

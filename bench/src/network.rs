@@ -26,6 +26,15 @@ const SEED: u64 = 0x6372_756d_6200;
 const CONNECTIONS: usize = 256;
 /// Where offers send visitors.
 const OFFER_URL: &str = "https://shop.example/landing?click_id={click_id}&offer_id={offer_id}&s1={s1}";
+/// How the place begins where visitors go whom an offer's rule refuses.
+pub const REFUSED_URL: &str = "https://elsewhere.example/";
+/// The rest of it.
+const REFUSED_QUERY: &str = "refused?click_id={click_id}&offer_id={offer_id}&s1={s1}";
+/// The countries each offer takes visitors from, as a console lists them. Nine in ten addresses are there.
+const COUNTRIES: &str = "AE,AL,AM,AR,AT,AU,AZ,BA,BD,BE,BG,BH,BO,BR,BY,CA,CH,CI,CL,CM,CO,CR,CY,CZ,DE,DK,DO,DZ,EC,\
+    EE,EG,ES,ET,FI,FR,GB,GE,GH,GR,GT,HK,HN,HR,HU,ID,IE,IL,IN,IQ,IS,IT,JM,JO,JP,KE,KG,KH,KR,KW,KZ,LA,LB,LK,LT,\
+    LU,LV,MA,MD,ME,MG,MK,MM,MN,MT,MU,MX,MY,NG,NI,NL,NO,NP,NZ,OM,PA,PE,PH,PK,PL,PR,PT,PY,QA,RO,RS,SA,SE,SG,SI,\
+    SK,SN,SV,TH,TN,TR,TT,TW,TZ,UA,UG,US,UY,UZ,VE,VN,ZA,ZM,ZW";
 
 /// What a tracking link is made of.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +49,8 @@ pub struct Campaign {
 
 /// A data folder with the network and nothing else.
 pub struct Template {
+    binary: PathBuf,
+    country_file: PathBuf,
     folder: PathBuf,
     key: String,
     campaigns: Arc<Vec<Campaign>>,
@@ -47,14 +58,22 @@ pub struct Template {
 
 impl Template {
     /// Makes the network with a server of its own.
-    pub async fn make(binary: &Path, folder: &Path) -> anyhow::Result<Self> {
+    pub async fn make(binary: &Path, country_file: &Path, folder: &Path) -> anyhow::Result<Self> {
         let options = Options::new(binary, folder);
         let create = ["key", "create", "--name", "bench", "--data"];
         let key = output(std::process::Command::new(binary).args(create).arg(folder))?.trim().to_owned();
         let server = Server::start(&options, key.clone())?;
         let campaigns = Arc::new(make_network(&server).await?);
         server.stop()?;
-        Ok(Self { folder: folder.to_owned(), key, campaigns })
+        let [binary, country_file, folder] = [binary, country_file, folder].map(Path::to_owned);
+        Ok(Self { binary, country_file, folder, key, campaigns })
+    }
+
+    /// A server on `folder` that looks up each visitor's country, at the address a proxy names.
+    pub fn options(&self, folder: &Path) -> Options {
+        Options::new(&self.binary, folder)
+            .with("CRUMB_TRACKING__COUNTRY_FILE", &self.country_file)
+            .with("CRUMB_SERVER__TRUSTED_PROXIES", "[\"127.0.0.1\"]")
     }
 
     /// The campaigns, affiliate by affiliate, [`CAMPAIGNS_EACH`] each.
@@ -81,11 +100,12 @@ async fn make_network(server: &Server) -> anyhow::Result<Vec<Campaign>> {
             .as_u64()
             .context("advertiser_id")?;
     let price = "payout=18.00&revenue=22.00";
-    let url = OFFER_URL.replace('{', "%7B").replace('}', "%7D").replace('&', "%26");
+    let url = form_value(OFFER_URL);
     let offers = (0..OFFERS)
         .map(|it| format!("offer_name=Offer+{it}&advertiser_id={advertiser}&offer_url={url}&{price}"))
         .collect();
     let offers = create(server, "offer", &["offer_id", "creative_id"], "making offers", offers).await?;
+    steer(server, &offers).await?;
     let affiliates = (0..AFFILIATES).map(|it| format!("affiliate_name=Affiliate+{it}")).collect();
     let affiliates = create(server, "affiliate", &["affiliate_id"], "making affiliates", affiliates).await?;
     let campaigns: Vec<_> = pairs()
@@ -102,6 +122,21 @@ async fn make_network(server: &Server) -> anyhow::Result<Vec<Campaign>> {
         .collect();
     create(server, "campaign", &["campaign_id"], "making campaigns", forms).await?;
     Ok(campaigns)
+}
+
+/// Gives every offer a targeting rule, and a click cap that is never reached.
+async fn steer(server: &Server, offers: &[Vec<u64>]) -> anyhow::Result<()> {
+    let elsewhere = form_value(&format!("{REFUSED_URL}{REFUSED_QUERY}"));
+    let of_each = |text: &str| offers.iter().map(|ids| format!("offer_id={}&{text}", ids[0])).collect();
+    let rules = of_each(&format!("rule_type=allow&country={COUNTRIES}&redirect_url={elsewhere}"));
+    create(server, "rule", &["rule_id"], "making rules", rules).await?;
+    let caps = of_each("cap_type=click&interval=daily&limit=1000000000");
+    create(server, "cap", &["cap_id"], "making caps", caps).await.map(drop)
+}
+
+/// A URL as a form holds it.
+fn form_value(url: &str) -> String {
+    url.replace('{', "%7B").replace('}', "%7D").replace('&', "%26")
 }
 
 /// Which affiliate runs which offers, by rank.

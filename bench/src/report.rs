@@ -1,9 +1,11 @@
 //! What was measured: a table for people, a line of JSON for machines.
 
+use std::fmt::Write as _;
+
 use anyhow::ensure;
 use serde::Serialize;
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Part};
 use crate::statistics::{Latencies, Spread};
 use crate::tools::output;
 
@@ -36,6 +38,8 @@ pub enum Target {
     AtMost(f64),
     /// The ratio.
     RatioAtLeast(f64),
+    /// The ratio.
+    RatioAtMost(f64),
 }
 
 /// Answers given beside rows stored.
@@ -55,6 +59,15 @@ pub struct Report {
     command: String,
     figures: Vec<Figure>,
     checks: Vec<Check>,
+    left_out: Vec<LeftOut>,
+}
+
+/// What belongs here and was not measured.
+#[derive(Clone, Debug, Serialize)]
+struct LeftOut {
+    part: &'static str,
+    what: &'static str,
+    why: &'static str,
 }
 
 impl Figure {
@@ -78,12 +91,20 @@ impl Figure {
         self
     }
 
+    /// With what it should be.
+    #[must_use]
+    pub fn with_target(mut self, target: Target) -> Self {
+        self.target = Some(target);
+        self
+    }
+
     fn verdict(&self) -> String {
         let (met, target) = match self.target {
             None => return String::new(),
             Some(Target::AtLeast(min)) => (self.value >= min, format!("≥ {min}")),
             Some(Target::AtMost(max)) => (self.value <= max, format!("≤ {max}")),
             Some(Target::RatioAtLeast(min)) => (self.ratio >= Some(min), format!("ratio ≥ {min}")),
+            Some(Target::RatioAtMost(max)) => (self.ratio <= Some(max), format!("ratio ≤ {max}")),
         };
         format!("{target}: {}", if met { "met" } else { "MISSED" })
     }
@@ -117,15 +138,19 @@ impl Report {
             ("load average before", read("/proc/loadavg").split(' ').take(3).collect::<Vec<_>>().join(" ")),
             ("data folder on", disk.split_whitespace().collect::<Vec<_>>().join(" ")),
         ];
-        let Arguments { clicks, conversions, seconds, rounds, connections, only, .. } = arguments;
+        let Arguments { clicks, conversions, seconds, rounds, connections, scale_clicks, only, .. } =
+            arguments;
         let mut command = format!(
             "--clicks {clicks} --conversions {conversions} --seconds {seconds} --rounds {rounds} \
              --connections {connections}"
         );
+        if arguments.wants(Part::Scale) {
+            write!(command, " --scale-clicks {scale_clicks}").expect("writing to a string");
+        }
         for part in only {
             command.push_str(&format!(" --only {part:?}").to_lowercase());
         }
-        Self { machine, command, figures: Vec::new(), checks: Vec::new() }
+        Self { machine, command, figures: Vec::new(), checks: Vec::new(), left_out: Vec::new() }
     }
 
     /// Adds a figure.
@@ -156,6 +181,11 @@ impl Report {
         self.checks.push(Check { what, answers, stored, uncounted });
     }
 
+    /// Notes what was not measured.
+    pub fn leave_out(&mut self, part: &'static str, what: &'static str, why: &'static str) {
+        self.left_out.push(LeftOut { part, what, why });
+    }
+
     /// The line for machines.
     pub fn json(&self) -> anyhow::Result<String> {
         Ok(serde_json::to_string(self)? + "\n")
@@ -182,6 +212,9 @@ impl Report {
                 widths[0], widths[1], widths[2], widths[3]
             );
             println!("{}", line.trim_end());
+        }
+        for LeftOut { part, what, why } in &self.left_out {
+            println!("NOT MEASURED: {part}, {what}: {why}");
         }
         println!("rows stored against answers given");
         for Check { what, answers, stored, uncounted } in &self.checks {

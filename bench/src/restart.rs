@@ -9,7 +9,7 @@ use crate::arguments::Arguments;
 use crate::day::{self, Day};
 use crate::network::Template;
 use crate::report::{Figure, Report, Target};
-use crate::server::{Options, Server};
+use crate::server::Server;
 use crate::statistics::Spread;
 
 /// Kills; the figure is the median.
@@ -25,7 +25,7 @@ pub async fn measure(
     day: &Arc<Day>,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    let options = Options::new(&arguments.crumb, &folder.join("restart"));
+    let options = template.options(&folder.join("restart"));
     let segments = options.folder.join("segments");
     let mut server = Server::start_from(template, &options)?;
     prevent_sealing(&segments)?;

@@ -1,5 +1,6 @@
 //! A running `crumb serve` on a data folder, killed when dropped.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -12,7 +13,8 @@ use anyhow::{Context as _, bail};
 use crate::client::{Connection, get};
 use crate::listing;
 use crate::network::Template;
-use crate::tools::{output, pinned};
+use crate::statistics::float;
+use crate::tools::{SERVER_CORE, output, pinned};
 
 /// How a server is started.
 #[derive(Clone, Debug)]
@@ -22,15 +24,29 @@ pub struct Options {
     /// Its data folder.
     pub folder: PathBuf,
     /// The only core it may use.
-    pub core: Option<usize>,
+    core: Option<usize>,
     /// Settings, as `CRUMB_SECTION__KEY`.
-    pub settings: Vec<(&'static str, &'static str)>,
+    settings: Vec<(&'static str, OsString)>,
 }
 
 impl Options {
     /// A server with the defaults.
     pub fn new(binary: &Path, folder: &Path) -> Self {
         Self { binary: binary.to_owned(), folder: folder.to_owned(), core: None, settings: Vec::new() }
+    }
+
+    /// With a setting.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl Into<OsString>) -> Self {
+        self.settings.push((key, value.into()));
+        self
+    }
+
+    /// With one worker, on the server's core alone.
+    #[must_use]
+    pub fn on_one_core(mut self) -> Self {
+        self.core = Some(SERVER_CORE);
+        self.with("CRUMB_SERVER__WORKERS", "1")
     }
 }
 
@@ -59,7 +75,9 @@ impl Server {
         let log = options.folder.with_extension("log");
         let mut command = pinned(&options.binary, options.core);
         command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(&options.folder);
-        command.envs(options.settings.iter().copied()).env("CRUMB_LOG__LEVEL", "warn");
+        command
+            .envs(options.settings.iter().map(|(key, value)| (key, value)))
+            .env("CRUMB_LOG__LEVEL", "warn");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&log)?);
         let begun = Instant::now();
         let mut child = command.spawn().with_context(|| format!("starting {}", options.binary.display()))?;
@@ -89,6 +107,14 @@ impl Server {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
+    }
+
+    /// The memory it takes beyond the system's page cache, in MB.
+    pub fn memory_mb(&self) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).context("RssAnon")?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(float(kib) * 1024.0 / 1e6)
     }
 
     /// The value of a counter or gauge.

@@ -40,6 +40,34 @@ pub fn pinned(program: impl AsRef<OsStr>, core: Option<usize>) -> Command {
     command
 }
 
+/// Keeps this process on one core until dropped.
+pub struct Here {
+    before: String,
+}
+
+impl Here {
+    /// Moves all its threads there.
+    pub fn pinned(core: usize) -> anyhow::Result<Self> {
+        let status = std::fs::read_to_string("/proc/self/status")?;
+        let before = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        let before = before.context("which cores there are")?.trim().to_owned();
+        move_to(&core.to_string())?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        // Where it fails the load stays on that core, which is no harm.
+        let _ = move_to(&self.before);
+    }
+}
+
+fn move_to(cores: &str) -> anyhow::Result<()> {
+    let process = std::process::id().to_string();
+    output(Command::new("taskset").args(["--all-tasks", "--pid", "--cpu-list", cores, &process])).map(drop)
+}
+
 /// Runs a command to its end and returns what it printed.
 pub fn output(command: &mut Command) -> anyhow::Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
@@ -48,6 +76,11 @@ pub fn output(command: &mut Command) -> anyhow::Result<String> {
         bail!("{name} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Waits until nothing is left to be written to the disks.
+pub fn sync() -> anyhow::Result<()> {
+    output(&mut Command::new("sync")).map(drop)
 }
 
 fn apt_get(arguments: &[&str]) -> anyhow::Result<()> {

@@ -1,24 +1,26 @@
 //! Running `wrk`, pinned to the load's core.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 
-use crate::day::{Day, Visit};
+use crate::day::Day;
 use crate::statistics::float;
 use crate::tools::{LOAD_CORE, output, pinned};
 
 /// What draws the requests.
 const SCRIPT: &str = include_str!("../data/links.lua");
-/// Prepared requests; after the last comes the first again.
-const REQUESTS: usize = 20_000;
+/// Prepared clicks; after the last comes the first again.
+pub const CLICKS: usize = 20_000;
 
 /// A prepared load.
 pub struct Wrk {
     script: PathBuf,
     requests: PathBuf,
+    core: usize,
 }
 
 /// What `wrk` measured.
@@ -33,21 +35,31 @@ pub struct Measured {
 }
 
 impl Wrk {
-    /// Prepares the clicks of a day.
-    pub fn prepare(folder: &Path, day: &Day) -> anyhow::Result<Self> {
-        let line = |index| {
-            let Visit { path, user_agent, referrer, .. } = day.visit(index);
-            format!("{path}\t{user_agent}\t{referrer}\n")
-        };
-        let (script, requests) = (folder.join("links.lua"), folder.join("links.txt"));
+    /// Prepares the clicks of a day, to come from the load's core.
+    pub fn of_clicks(folder: &Path, day: &Day) -> anyhow::Result<Self> {
+        let mut lines = String::new();
+        for index in 0..CLICKS {
+            let visit = day.visit(index);
+            lines.push_str(&visit.path);
+            for (name, value) in visit.headers() {
+                write!(lines, "\t{name}: {value}").expect("writing to a string");
+            }
+            lines.push('\n');
+        }
+        Self::prepare(folder, "clicks", &lines, LOAD_CORE)
+    }
+
+    /// Prepares requests, a line each: the path, then headers, with tabs between.
+    pub fn prepare(folder: &Path, name: &str, lines: &str, core: usize) -> anyhow::Result<Self> {
+        let (script, requests) = (folder.join("links.lua"), folder.join(format!("{name}.txt")));
         std::fs::write(&script, SCRIPT)?;
-        std::fs::write(&requests, (0..REQUESTS).map(line).collect::<String>())?;
-        Ok(Self { script, requests })
+        std::fs::write(&requests, lines)?;
+        Ok(Self { script, requests, core })
     }
 
     /// Asks for `seconds` over `connections`. Any error or answer of 400 and above voids the run.
     pub fn run(&self, address: SocketAddr, connections: u64, seconds: u64) -> anyhow::Result<Measured> {
-        let mut command = pinned("wrk", Some(LOAD_CORE));
+        let mut command = pinned("wrk", Some(self.core));
         command.args(["--threads", "1", "--connections", &connections.to_string()]);
         command.arg("--duration").arg(format!("{seconds}s")).arg("--script").arg(&self.script);
         command.arg(format!("http://{address}/")).arg("--").arg(&self.requests);

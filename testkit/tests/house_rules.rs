@@ -23,7 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("crumb", &["app", "archive", "domain", "journal", "ledger", "web"]),
     ("testkit", &["app", "crumb", "domain", "ledger"]),
     ("e2e", &[]),
-    ("bench", &[]),
+    ("bench", &["archive", "domain", "journal", "ledger"]),
 ];
 
 /// What the inner crates may use from outside: they stay small on purpose.
