@@ -22,6 +22,8 @@ use crate::{listing, tools};
 const RATIO_MIN: f64 = 0.75;
 /// What a core's clicks fill of a journal file in a second, at most, in MiB.
 const MIB_PER_SECOND: u64 = 16;
+/// Journal files the clicks at rest came from: some 46,000 clicks each.
+const SMALL_FILE_BYTES: u64 = 16 << 20;
 /// Campaigns that are asked about: those of the busiest affiliates.
 const CAMPAIGNS: usize = 400;
 
@@ -30,12 +32,14 @@ const CAMPAIGNS: usize = 400;
 enum Work {
     Nothing,
     Sealing,
+    Compaction,
     Questions,
 }
 
-const WORKS: [(Work, &str); 3] = [
+const WORKS: [(Work, &str); 4] = [
     (Work::Nothing, "beside nothing"),
     (Work::Sealing, "beside sealing, each second"),
+    (Work::Compaction, "beside compaction"),
     (Work::Questions, "beside one client's counts and lists by offer and affiliate"),
 ];
 
@@ -50,7 +54,8 @@ pub async fn measure(
 ) -> anyhow::Result<()> {
     let base = folder.join("beside-base");
     template.copy_to(&base)?;
-    generate::generate(&base, sample, arguments.clicks)?;
+    // Small segments, so that there is something to join.
+    generate::generate(&base, sample, arguments.clicks, SMALL_FILE_BYTES)?;
     let bench = Bench {
         arguments,
         folder: folder.join("beside"),
@@ -80,11 +85,6 @@ pub async fn measure(
         report.add(Figure::new("beside", "  p99", "ms", p99.median).within(p99));
         add_questions(&rounds[index], report);
     }
-    report.leave_out(
-        "beside",
-        "redirects beside compaction",
-        "the program measured does not compact segments",
-    );
     Ok(())
 }
 
@@ -122,8 +122,10 @@ impl Bench<'_> {
         tools::output(std::process::Command::new("cp").arg("-r").arg(&self.base).arg(&self.folder))?;
         let options = self.options(work);
         let server = Server::start(&options, self.template.key().to_owned())?;
-        // The journal's next file is filled; that is not to be measured.
-        server.settle().await?;
+        // The journal's next file is filled; that is not to be measured. Compaction begins in the meantime.
+        if work != Work::Compaction {
+            server.settle().await?;
+        }
         sync()?;
         let warm_up = self.clicks.run(server.address, connections, WARM_UP)?;
         let sealed = server.metric("crumb_segments_sealed_total").await?;
@@ -136,6 +138,8 @@ impl Bench<'_> {
         })?;
         let sealed = server.metric("crumb_segments_sealed_total").await? - sealed;
         ensure!((sealed > 0) == (work == Work::Sealing), "{sealed} segments were sealed meanwhile");
+        let joined = server.metric("crumb_segments_joined_total").await?;
+        ensure!((joined > 0) == (work == Work::Compaction), "{joined} segments were joined meanwhile");
         let answers = warm_up.requests + round.clicks.requests;
         check_rows("redirects beside other work", &server, answers, clicks, 2 * connections, report).await?;
         server.kill()?;
@@ -146,7 +150,9 @@ impl Bench<'_> {
 
     /// Where nothing is to be sealed, a journal file takes all clicks of a round.
     fn options(&self, work: Work) -> Options {
+        let rows_max = if work == Work::Compaction { "4000000" } else { "0" };
         let options = self.template.options(&self.folder).on_one_core();
+        let options = options.with("CRUMB_ARCHIVE__SEGMENT_ROWS_MAX", rows_max);
         if work == Work::Sealing {
             return options.with("CRUMB_ARCHIVE__SEAL_AFTER_SECONDS", "1");
         }

@@ -31,7 +31,7 @@ const SAMPLE: usize = 100_000;
 /// The server's own, by default.
 const NODE: u16 = 1;
 /// Of a journal file, as by default.
-const FILE_BYTES: u64 = 64 << 20;
+pub const FILE_BYTES: u64 = 64 << 20;
 /// Records between two looks at whether they are durable: two batches fit into the journal's queue.
 const BATCH: u64 = 16_384;
 /// Completed files wait for the sealer up to this; beyond it sealing has stopped.
@@ -53,7 +53,7 @@ impl Sample {
         drive(server.address, day::CONNECTIONS, SAMPLE, "recording a sample", day).await?;
         server.stop()?;
         let mut clicks = Vec::with_capacity(SAMPLE);
-        let mut opened = journal::Opened::open(journal_options(folder))?;
+        let mut opened = journal::Opened::open(journal_options(folder, FILE_BYTES))?;
         opened.replay(|_| true, |_, _, bytes| clicks.push(record::decode(bytes)))?;
         let clicks = clicks.into_iter().collect::<Result<Vec<_>, _>>().context("a record of the sample")?;
         ensure!(clicks.len() == SAMPLE, "a sample of {} clicks", clicks.len());
@@ -81,11 +81,12 @@ pub fn click_id(index: u64) -> ClickId {
     ClickIdMint::after(node(), None).mint(time, random)
 }
 
-/// Adds `count` sealed clicks to a data folder that has a ledger and no clicks.
-pub fn generate(folder: &Path, sample: &mut Sample, count: u64) -> anyhow::Result<()> {
+/// Adds `count` sealed clicks to a data folder that has a ledger and no clicks, a segment for each journal
+/// file of `file_bytes`.
+pub fn generate(folder: &Path, sample: &mut Sample, count: u64, file_bytes: u64) -> anyhow::Result<()> {
     let ledger = SqliteLedger::open(&folder.join("ledger.sqlite"))?;
     let archive = Arc::new(open_archive(folder)?);
-    let mut opened = journal::Opened::open(journal_options(folder))?;
+    let mut opened = journal::Opened::open(journal_options(folder, file_bytes))?;
     let replayed = opened.replay(|_| true, |_, _, _| ())?;
     ensure!(replayed.next_seq == 1, "the folder has clicks already");
     let (completed, to_seal) = mpsc::sync_channel(1);
@@ -105,7 +106,7 @@ pub fn generate(folder: &Path, sample: &mut Sample, count: u64) -> anyhow::Resul
 /// The archive of a data folder, as a server would open it.
 pub fn open_archive(folder: &Path) -> anyhow::Result<Archive> {
     /// As many as a server keeps.
-    const METADATA_CACHE_MAX: usize = 512;
+    const METADATA_CACHE_MAX: usize = 1024;
     let ledger = SqliteLedger::open(&folder.join("ledger.sqlite"))?;
     let options = archive::Options { dir: folder.join("segments"), metadata_cache_max: METADATA_CACHE_MAX };
     Ok(Archive::open(options, ledger.list_segments()?)?)
@@ -117,10 +118,9 @@ pub fn segment_bytes(folder: &Path) -> anyhow::Result<u64> {
     files.map(|file| Ok(file?.metadata()?.len())).sum()
 }
 
-/// As `config.default.toml` has it.
-fn journal_options(folder: &Path) -> journal::Options {
-    let dir = folder.join("journal");
-    journal::Options { dir, file_bytes: FILE_BYTES, pending_bytes_max: 16 << 20, spare_files_max: 2 }
+fn journal_options(folder: &Path, file_bytes: u64) -> journal::Options {
+    let (dir, pending_bytes_max) = (folder.join("journal"), 16 << 20);
+    journal::Options { dir, file_bytes, pending_bytes_max, spare_files_max: 2 }
 }
 
 fn node() -> NodeNumber {
@@ -211,7 +211,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::create_dir(folder.path().join("segments")).expect("writable");
         let mut sample = Sample(vec![Click::blank(ClickId::MIN); 3]);
-        generate(folder.path(), &mut sample, 20_000).expect("generated");
+        generate(folder.path(), &mut sample, 20_000, FILE_BYTES).expect("generated");
         let archive = open_archive(folder.path()).expect("it opens");
         assert_eq!(archive.segments().iter().map(|it| it.rows).sum::<u64>(), 20_000);
         for index in [0, 1, 19_999] {
@@ -220,7 +220,7 @@ mod tests {
         }
         let mut opened = journal::Opened::open(journal_options(folder.path())).expect("it opens");
         assert_eq!(opened.replay(|_| true, |_, _, _| ()).expect("readable").next_seq, 20_001);
-        assert!(generate(folder.path(), &mut sample, 1).is_err(), "once only");
+        assert!(generate(folder.path(), &mut sample, 1, FILE_BYTES).is_err(), "once only");
     }
 
     #[test]

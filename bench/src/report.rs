@@ -59,15 +59,6 @@ pub struct Report {
     command: String,
     figures: Vec<Figure>,
     checks: Vec<Check>,
-    left_out: Vec<LeftOut>,
-}
-
-/// What belongs here and was not measured.
-#[derive(Clone, Debug, Serialize)]
-struct LeftOut {
-    part: &'static str,
-    what: &'static str,
-    why: &'static str,
 }
 
 impl Figure {
@@ -150,7 +141,7 @@ impl Report {
         for part in only {
             command.push_str(&format!(" --only {part:?}").to_lowercase());
         }
-        Self { machine, command, figures: Vec::new(), checks: Vec::new(), left_out: Vec::new() }
+        Self { machine, command, figures: Vec::new(), checks: Vec::new() }
     }
 
     /// Adds a figure.
@@ -181,11 +172,6 @@ impl Report {
         self.checks.push(Check { what, answers, stored, uncounted });
     }
 
-    /// Notes what was not measured.
-    pub fn leave_out(&mut self, part: &'static str, what: &'static str, why: &'static str) {
-        self.left_out.push(LeftOut { part, what, why });
-    }
-
     /// The line for machines.
     pub fn json(&self) -> anyhow::Result<String> {
         Ok(serde_json::to_string(self)? + "\n")
@@ -212,9 +198,6 @@ impl Report {
                 widths[0], widths[1], widths[2], widths[3]
             );
             println!("{}", line.trim_end());
-        }
-        for LeftOut { part, what, why } in &self.left_out {
-            println!("NOT MEASURED: {part}, {what}: {why}");
         }
         println!("rows stored against answers given");
         for Check { what, answers, stored, uncounted } in &self.checks {

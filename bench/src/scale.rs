@@ -99,7 +99,7 @@ impl Site {
         let name = format!("with {clicks} clicks");
         if clicks > 0 {
             let begun = Instant::now();
-            generate::generate(folder, sample, clicks)?;
+            generate::generate(folder, sample, clicks, generate::FILE_BYTES)?;
             let rate = float(clicks) / begun.elapsed().as_secs_f64();
             report.rate("scale", &format!("{name}: generated and sealed, without HTTP"), rate);
             let bytes = float(generate::segment_bytes(folder)?) / float(clicks);

@@ -249,12 +249,9 @@ impl Config {
         if !cookie_domain.is_empty() && !is_host(cookie_domain) {
             bail!("tracking.cookie_domain: {cookie_domain:?} is no domain");
         }
-        Ok((*cookie_days > 0).then(|| CookieOptions {
-            visitor_seconds: cookie_days * 86_400,
-            same_site,
-            secure: *cookie_secure,
-            domain: Some(cookie_domain.clone()).filter(|it| !it.is_empty()),
-        }))
+        let domain = Some(cookie_domain.as_str()).filter(|it| !it.is_empty());
+        Ok((*cookie_days > 0)
+            .then(|| CookieOptions::new(cookie_days * 86_400, same_site, *cookie_secure, domain)))
     }
 
     /// How the journal is kept in `dir`.

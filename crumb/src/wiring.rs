@@ -23,6 +23,11 @@ use crate::sockets::Sockets;
 /// How often it is looked up whether another process has changed keys, network or files.
 const REFRESH: Duration = Duration::from_millis(500);
 
+/// How far questions and upkeep step back for visitors: on a core that is too busy for all they get a tenth.
+const NICENESS: i32 = 10;
+/// How far the sealer does: to a quarter, for what it cannot seal stays in memory.
+const SEALER_NICENESS: i32 = 5;
+
 /// A running server.
 pub struct Running {
     /// Where it listens.
@@ -87,8 +92,14 @@ pub fn start(
     let background = vec![
         spawn.thread("conversions", move || conversion_writer.run())?,
         spawn.thread("impressions", move || impression_writer.run())?,
-        spawn.thread("sealer", move || sealer.run(&|| *stopped.borrow()))?,
-        spawn.thread("upkeep", move || upkeep.run(&|| *kept.borrow()))?,
+        spawn.thread("sealer", move || {
+            step_back(SEALER_NICENESS);
+            sealer.run(&|| *stopped.borrow());
+        })?,
+        spawn.thread("upkeep", move || {
+            step_back(NICENESS);
+            upkeep.run(&|| *kept.borrow());
+        })?,
     ];
     Ok(Running { address, tls_address, app, stop, workers, background, died })
 }
@@ -170,8 +181,18 @@ fn join(threads: Vec<JoinHandle<()>>) {
     }
 }
 
+/// A runtime on this thread. Whatever blocks (questions, look-ups of sealed clicks) runs on threads that
+/// let visitors go first.
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be built")
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().on_thread_start(|| step_back(NICENESS));
+    builder.build().expect("a runtime can be built")
+}
+
+/// Lets other threads go first where cores are scarce.
+fn step_back(niceness: i32) {
+    // Nothing depends on it, and there are systems without.
+    let _ = rustix::process::setpriority_process(None, niceness);
 }
 
 fn serve(

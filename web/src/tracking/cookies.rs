@@ -10,14 +10,8 @@ const PREFIX: &str = "crumb_";
 /// How cookies are set.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CookieOptions {
-    /// How long a browser knows its visitor, in seconds.
-    pub visitor_seconds: u32,
-    /// What other sites' pages may send them along with: `lax`, `none` or `strict`.
-    pub same_site: SameSite,
-    /// Whether they are for HTTPS alone.
-    pub secure: bool,
-    /// A domain whose hosts share them; none means the host that sets them.
-    pub domain: Option<String>,
+    visitor_seconds: u32,
+    attributes: String,
 }
 
 /// The `SameSite` attribute of a cookie.
@@ -42,7 +36,7 @@ pub(super) fn of(headers: &HeaderMap) -> String {
 /// Has a browser remember.
 pub(super) fn set(options: &CookieOptions, remember: &Remember, headers: &mut HeaderMap) {
     let mut add = |cookie: String, seconds: u32| {
-        let cookie = format!("{cookie}; Max-Age={seconds}{}", options.attributes());
+        let cookie = format!("{cookie}; Max-Age={seconds}{}", options.attributes);
         headers
             .append(header::SET_COOKIE, HeaderValue::try_from(cookie).expect("ids and settings are ASCII"));
     };
@@ -55,14 +49,17 @@ pub(super) fn set(options: &CookieOptions, remember: &Remember, headers: &mut He
 }
 
 impl CookieOptions {
-    fn attributes(&self) -> String {
-        let same_site = match self.same_site {
+    /// A browser knows its visitor for `visitor_seconds`. `secure` is for HTTPS alone; the hosts of
+    /// `domain` share the cookies, without it each host has its own.
+    pub fn new(visitor_seconds: u32, same_site: SameSite, secure: bool, domain: Option<&str>) -> Self {
+        let same_site = match same_site {
             SameSite::Lax => "Lax",
             SameSite::None => "None",
             SameSite::Strict => "Strict",
         };
-        let secure = if self.secure { "; Secure" } else { "" };
-        let domain = self.domain.as_ref().map(|it| format!("; Domain={it}")).unwrap_or_default();
-        format!("; Path=/; HttpOnly; SameSite={same_site}{secure}{domain}")
+        let secure = if secure { "; Secure" } else { "" };
+        let domain = domain.map(|it| format!("; Domain={it}")).unwrap_or_default();
+        let attributes = format!("; Path=/; HttpOnly; SameSite={same_site}{secure}{domain}");
+        Self { visitor_seconds, attributes }
     }
 }

@@ -1,6 +1,7 @@
 //! Reading a tracking link. Names ignore case; of a name given twice the first counts; what has no
 //! field of its own is kept as it came.
 
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use domain::dialect::{sub_id_index, sub_id_rank};
@@ -64,7 +65,7 @@ pub(super) fn read(form: Form, query: &str) -> Read {
     read.deep_link = deep_link;
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let name = name.to_ascii_lowercase();
+        let name = lower_case(name);
         if let Some(id) = id_field(&mut ids, form, &name) {
             id.get_or_insert(value);
         } else if let Some(index) = sub_id_index(&name).map(usize::from) {
@@ -97,20 +98,25 @@ pub(super) fn read(form: Form, query: &str) -> Read {
 
 /// Takes `ckmrdr` out of a query: percent-encoded it ends where its value ends; written raw
 /// (`ckmrdr=https://…`) it goes on to the end of the query, its own `&` included.
-fn split_deep_link(query: &str) -> (String, String) {
+fn split_deep_link(query: &str) -> (Cow<'_, str>, String) {
     const NAME: &str = "ckmrdr=";
     let starts = std::iter::once(0).chain(query.match_indices('&').map(|(at, _)| at + 1));
     let named =
         |at: &usize| query[*at..].get(..NAME.len()).is_some_and(|name| name.eq_ignore_ascii_case(NAME));
-    let Some(start) = starts.into_iter().find(named) else { return (query.to_owned(), String::new()) };
+    let Some(start) = starts.into_iter().find(named) else { return (query.into(), String::new()) };
     let value = &query[start + NAME.len()..];
     let is_raw = |scheme: &str| value.get(..scheme.len()).is_some_and(|it| it.eq_ignore_ascii_case(scheme));
     if is_raw("http://") || is_raw("https://") {
-        (query[..start].to_owned(), value.to_owned())
+        (query[..start].into(), value.to_owned())
     } else {
         let (value, rest) = value.split_once('&').unwrap_or((value, ""));
-        (format!("{}{rest}", &query[..start]), decode_lossy(value))
+        (format!("{}{rest}", &query[..start]).into(), decode_lossy(value))
     }
+}
+
+/// A name in lower case, as almost all of them are sent.
+fn lower_case(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|b| b.is_ascii_uppercase()) { name.to_ascii_lowercase().into() } else { name.into() }
 }
 
 fn id_field<'i, 'q>(ids: &'i mut Ids<'q>, form: Form, name: &str) -> Option<&'i mut Option<&'q str>> {
