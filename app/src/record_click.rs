@@ -253,7 +253,14 @@ impl App {
     /// Whether the visitor has converted on the offer, where that makes a difference. A ledger that
     /// does not answer in time makes none.
     async fn has_converted(&self, visit: &Visit) -> bool {
-        let Some(click_ids) = self.clicks_to_thank_for(visit) else { return false };
+        match self.clicks_to_thank_for(visit) {
+            // In a box of its own: the way of all other clicks stays small.
+            Some(click_ids) => Box::pin(self.has_one_converted(click_ids)).await,
+            None => false,
+        }
+    }
+
+    async fn has_one_converted(&self, click_ids: [ClickId; 2]) -> bool {
         let ledger = Arc::clone(&self.ledger);
         let asked = blocking(move || Ok(ledger.find_conversions_of(&click_ids)?));
         match tokio::time::timeout(CONVERTED_WITHIN, asked).await {

@@ -218,7 +218,7 @@ mod tests {
             let found = archive.find(click_id(index)).expect("readable").expect("there");
             assert_eq!(&found, sample.click(index));
         }
-        let mut opened = journal::Opened::open(journal_options(folder.path())).expect("it opens");
+        let mut opened = journal::Opened::open(journal_options(folder.path(), FILE_BYTES)).expect("it opens");
         assert_eq!(opened.replay(|_| true, |_, _, _| ()).expect("readable").next_seq, 20_001);
         assert!(generate(folder.path(), &mut sample, 1, FILE_BYTES).is_err(), "once only");
     }

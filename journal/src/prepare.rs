@@ -3,11 +3,13 @@
 use std::io;
 use std::time::Duration;
 
-use crate::disk::Disk;
 use crate::shared::Shared;
 
-/// Large enough that the calls do not count, small enough to be nothing beside the file.
-const FILL_BYTES: u64 = 1 << 20;
+/// What is written and synced at once: about a millisecond of a disk's time, which clicks wait for meanwhile.
+const FILL_BYTES: u64 = 256 << 10;
+/// Between two pieces, so that the clicks' own syncs come in between. A file of 64 MiB then takes over a second;
+/// one is needed every few seconds at most.
+const FILL_PAUSE: Duration = Duration::from_millis(4);
 /// Soon enough that a passing error is hardly noticed.
 pub(crate) const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// Rare enough that a disk that stays full is left alone, and short beside what freeing space takes.
@@ -22,7 +24,7 @@ pub(crate) fn longer(pause: Duration) -> Duration {
 pub(crate) fn run(shared: &Shared) {
     let mut pause = Duration::ZERO;
     while let Some(spare) = shared.wait_for_spare_wanted() {
-        match fill(&*shared.disk, &spare, shared.limits.file_bytes) {
+        match fill(shared, &spare) {
             Ok(()) => {
                 pause = Duration::ZERO;
                 shared.spare_prepared(spare);
@@ -39,8 +41,9 @@ pub(crate) fn run(shared: &Shared) {
 }
 
 /// Real zeros, not a hole: writing into them later changes no metadata, which halves the time of an fsync.
-fn fill(disk: &dyn Disk, name: &str, file_bytes: u64) -> io::Result<()> {
-    let file = disk.create(name)?;
+fn fill(shared: &Shared, name: &str) -> io::Result<()> {
+    let file_bytes = shared.limits.file_bytes;
+    let file = shared.disk.create(name)?;
     let zeros = vec![0; usize::try_from(FILL_BYTES.min(file_bytes)).map_err(io::Error::other)?];
     let mut offset = 0;
     while offset < file_bytes {
@@ -48,6 +51,11 @@ fn fill(disk: &dyn Disk, name: &str, file_bytes: u64) -> io::Result<()> {
         let part = &zeros[..zeros.len().min(left)];
         file.write_at(part, offset)?;
         offset += part.len() as u64;
+        // Where clicks wait for this very file there is nobody to make way for.
+        if offset < file_bytes && shared.is_available() {
+            file.sync()?;
+            shared.pause_preparer(FILL_PAUSE);
+        }
     }
     file.sync()
 }
