@@ -21,6 +21,9 @@ const BLOCK_BYTES: u32 = 4 * 1024;
 /// Magic, version, block size, length of the file.
 const HEADER_BYTES: usize = 24;
 const CRC_BYTES: usize = 4;
+/// Bytes written before they are synced. All of a segment at once would hold the clicks' own syncs up for
+/// tens of milliseconds.
+const SYNC_BYTES: u64 = 512 * 1024;
 
 /// A file being written, with its checksums.
 pub(crate) struct CheckedWriter {
@@ -57,6 +60,9 @@ impl Write for CheckedWriter {
         let before = if in_block == 0 { 0 } else { self.crcs.pop().expect("the block has begun") };
         self.crcs.push(crc32c::crc32c_append(before, &bytes[..written]));
         self.written += written as u64;
+        if self.written.is_multiple_of(SYNC_BYTES) {
+            self.file.sync_data()?;
+        }
         Ok(written)
     }
 

@@ -11,7 +11,7 @@ use domain::segment::Segment;
 
 use crate::error::ArchiveError;
 use crate::folder::Folder;
-use crate::recents::Recents;
+use crate::recents::{RecentFile, Recents};
 use crate::record::{self, Record};
 
 /// How an archive is set up.
@@ -122,7 +122,11 @@ impl Archive {
         state.last_click = state.last_click.max(Some(segment.last_click));
         let others = state.segments.iter().filter(|other| other.name() != name).map(Arc::clone);
         state.segments = by_first_click(others.chain([Arc::new(segment)]));
-        state.recents.files.retain(|recent| recent.file != file || recent.last_seq > last_seq);
+        let is_sealed = |recent: &mut RecentFile| recent.file == file && recent.last_seq <= last_seq;
+        let sealed: Vec<RecentFile> = state.recents.files.extract_if(.., is_sealed).collect();
+        // Freeing tens of megabytes takes a while, and every click waits for this lock.
+        drop(state);
+        drop(sealed);
     }
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, State> {
