@@ -136,3 +136,48 @@ fn stamp(path: &Path) -> Stamp {
     let metadata = std::fs::metadata(path).ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use maxminddb_writer::Database;
+    use maxminddb_writer::paths::IpAddrWithMask;
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A file that says one thing of 81.2.69.0/24.
+    fn file(folder: &TempDir, name: &str, says: impl serde::Serialize) -> Option<PathBuf> {
+        let mut database = Database::default();
+        database.metadata.binary_format_major_version = 2;
+        let says = database.insert_value(says).expect("a value");
+        database.insert_node("81.2.69.0/24".parse::<IpAddrWithMask>().expect("a net"), says);
+        let path = folder.path().join(name);
+        database.write_to(std::fs::File::create(&path).expect("created")).expect("written");
+        Some(path)
+    }
+
+    #[test]
+    fn an_address_tells_country_region_and_network() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let city = serde_json::json!({
+            "country": { "iso_code": "GB" },
+            "subdivisions": [{ "iso_code": "ENG" }, { "iso_code": "LND" }],
+        });
+        let files = PlaceFiles {
+            country: file(&folder, "city.mmdb", city),
+            asn: file(&folder, "asn.mmdb", BTreeMap::from([("autonomous_system_number", 20_712_u32)])),
+        };
+        let places = Places::open(files).expect("readable");
+        let found = places.of([81, 2, 69, 142].into());
+        let expected = Place {
+            country: Country::new("GB").expect("a country"),
+            region: "ENG".to_owned(),
+            asn: Some(20_712),
+        };
+        assert_eq!(found, expected);
+        assert_eq!(places.of([81, 2, 70, 1].into()), Place::default());
+        assert_eq!(places.of([127, 0, 0, 1].into()), Place::default());
+    }
+}
