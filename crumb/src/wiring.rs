@@ -23,8 +23,8 @@ use crate::sockets::Sockets;
 /// How often it is looked up whether another process has changed keys, network or files.
 const REFRESH: Duration = Duration::from_millis(500);
 
-/// How far questions and upkeep step back for visitors: on a core that is too busy for all they get a tenth.
-const NICENESS: i32 = 10;
+/// How far upkeep steps back for visitors: on a core that is too busy for all it gets a tenth.
+const UPKEEP_NICENESS: i32 = 10;
 /// How far the sealer does: to a quarter, for what it cannot seal stays in memory.
 const SEALER_NICENESS: i32 = 5;
 
@@ -97,7 +97,7 @@ pub fn start(
             sealer.run(&|| *stopped.borrow());
         })?,
         spawn.thread("upkeep", move || {
-            step_back(NICENESS);
+            step_back(UPKEEP_NICENESS);
             upkeep.run(&|| *kept.borrow());
         })?,
     ];
@@ -181,12 +181,8 @@ fn join(threads: Vec<JoinHandle<()>>) {
     }
 }
 
-/// A runtime on this thread. Whatever blocks (questions, look-ups of sealed clicks) runs on threads that
-/// let visitors go first.
 fn runtime() -> tokio::runtime::Runtime {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_all().on_thread_start(|| step_back(NICENESS));
-    builder.build().expect("a runtime can be built")
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be built")
 }
 
 /// Lets other threads go first where cores are scarce.
