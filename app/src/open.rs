@@ -26,7 +26,7 @@ use crate::{
 };
 use crate::{click_caps, conversion_writer, impressions, lane, metrics, sink};
 
-/// Segments whose page index stays in memory, a quarter of a megabyte each: more than a hundred million clicks have.
+/// Segments whose page index stays in memory, some 0.7 MB each: more than a hundred million clicks have.
 const METADATA_CACHE_MAX: usize = 1024;
 
 /// What a running product is made of.
