@@ -10,7 +10,6 @@ use domain::ids::{CapId, ClickId};
 use domain::network::Network;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use tokio::time::Instant;
 
 use crate::failure::blocking;
 use crate::sequence::Sequence;
@@ -47,13 +46,12 @@ impl App {
 
     /// Waits until every record up to `seq` is durable and readable, or has failed.
     async fn settled(&self, seq: journal::Seq) -> Result<(), Failure> {
-        let until = Instant::now() + SETTLED_WITHIN;
-        while seq > 0 && self.journal.outcome(seq).is_none() {
-            if Instant::now() >= until {
-                return Err(Failure::Unavailable("clicks could not be made durable".into()));
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        let journal = Arc::clone(&self.journal);
+        let settled = blocking(move || Ok(journal.wait(seq)));
+        let late = |_| Failure::Unavailable("clicks could not be made durable in time".into());
+        // A failed record is settled too: it is no click.
+        let (Ok(()) | Err(journal::Failed)) =
+            tokio::time::timeout(SETTLED_WITHIN, settled).await.map_err(late)??;
         Ok(())
     }
 }

@@ -67,7 +67,7 @@ pub use record_conversion::{RecordConversionError, RecordedConversion};
 pub use record_server_click::{RecordClickError, ServerClick};
 pub use seal::Sealer;
 pub use upkeep::{Upkeep, UpkeepSettings};
-pub use visitors::{Footprint, OFFER_COOKIE, VISITOR_COOKIE};
+pub use visitors::{OFFER_COOKIE, VISITOR_COOKIE};
 
 /// What the operator has set, as far as the use cases care.
 #[derive(Clone, Debug)]
@@ -82,8 +82,8 @@ pub struct Settings {
     pub currency: Currency,
     /// Where refused clicks go; none means the built-in page.
     pub global_redirect: Option<UrlTemplate>,
-    /// The same visitor again within this time is a duplicate, where the offer says nothing else.
-    pub throw_out: Duration,
+    /// The same visitor again within so many seconds is a duplicate, where the offer says nothing else.
+    pub throw_out_seconds: u32,
     /// How long visitors without cookies are known by address and agent; zero means they are not.
     pub cookieless: Duration,
     /// How much of a visitor's address is kept.

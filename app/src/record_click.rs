@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::attribution::Footprint;
 use domain::caps::Preview;
 use domain::click::{Click, Country, Disposition};
 use domain::deep_link;
@@ -21,7 +22,7 @@ use crate::agents::Agent;
 use crate::failure::blocking;
 use crate::places::Place;
 use crate::sequence::Sequence;
-use crate::visitors::{Cookies, Footprint};
+use crate::visitors::Cookies;
 use crate::{App, Lane};
 
 /// How long a click waits to learn whether its visitor has converted before it goes the usual way.
@@ -117,7 +118,7 @@ impl App {
         let target = target(&network, visit.link)?;
         let now = self.clock.now();
         let known = self.known(&target, &visit, now);
-        let situation = self.situation(&target, &visit, &known, has_converted, self.chance.draw(), now);
+        let situation = self.situation(&visit, &known, has_converted, self.chance.draw(), now);
         let decision = target.route(situation).settle(&mut Preview(&mut self.sequence().caps), now);
         let click = click(&target, &decision, &visit, &known, ClickId::MIN);
         let location = location(&target, &decision, &click, &visit.deep_link);
@@ -136,7 +137,7 @@ impl App {
         let target = target(&network, visit.link)?;
         let (now, random) = (self.clock.now(), self.chance.draw());
         let known = self.known(&target, visit, now);
-        let situation = self.situation(&target, visit, &known, has_converted, random, now);
+        let situation = self.situation(visit, &known, has_converted, random, now);
         let route = target.route(situation);
         let mut recorded = None;
         // Decided under the journal's lock: the order of the records is the order of the ids, and of the
@@ -183,7 +184,6 @@ impl App {
 
     fn situation<'n, 's>(
         &'n self,
-        target: &Target<'n>,
         visit: &'s Visit,
         known: &'s Known,
         has_converted: bool,
@@ -193,10 +193,6 @@ impl App {
     where
         'n: 's,
     {
-        let throw_out = self.throw_out(target.offer);
-        let is_repeat = known.footprint.is_some_and(|footprint| {
-            footprint.is_repeated_by(target.affiliate.id, target.creative_id, throw_out, now)
-        });
         Situation {
             now,
             zone: &self.settings.zone,
@@ -216,37 +212,37 @@ impl App {
             },
             on_tracking_domain: visit.known_domain,
             has_converted,
-            is_repeat,
         }
     }
 
-    /// Notes that a click has reached its offer. Where visitors are known without cookies, the click
-    /// is compared with the one before only now, when no other can come between.
+    /// Notes that a click has reached its offer, and calls it a duplicate where it is the same again as the
+    /// one before: as the browser remembers, or else this program. No other click can come between.
     fn leave_footprint(
         &self,
         sequence: &mut Sequence,
         offer: &Offer,
         click: &mut Click,
-        before: Option<Footprint>,
+        in_cookie: Option<Footprint>,
     ) -> Option<Footprint> {
         if !click.disposition.reached_the_offer() {
             return None;
         }
         let footprints = &mut sequence.footprints;
-        if before.is_some() || !footprints.is_on() {
-            return Some(Footprint::after(before.as_ref(), offer, click));
-        }
-        let key = footprints.key(offer.id, click.ip_address, &click.user_agent);
-        let before = footprints.get(key, click.id.time());
-        if let Some((visitor_id, footprint)) = before {
+        let key = (in_cookie.is_none() && footprints.is_on())
+            .then(|| footprints.key(offer.id, click.ip_address, &click.user_agent));
+        let in_memory = key.and_then(|key| footprints.get(key, click.date()));
+        if let Some((visitor_id, _)) = in_memory {
             click.visitor_id.get_or_insert(visitor_id);
-            let throw_out = self.throw_out(offer);
-            if footprint.is_repeated_by(click.affiliate_id, click.creative_id, throw_out, click.id.time()) {
-                click.disposition = Disposition::Duplicate;
-            }
         }
-        let footprint = Footprint::after(before.map(|(_, it)| it).as_ref(), offer, click);
-        footprints.set(key, click.visitor_id.unwrap_or(click.id), footprint);
+        let before = in_cookie.or(in_memory.map(|(_, footprint)| footprint));
+        let throw_out_seconds = offer.throw_out_seconds.unwrap_or(self.settings.throw_out_seconds);
+        if before.is_some_and(|before| before.is_repeated_by(click, throw_out_seconds)) {
+            click.disposition = Disposition::Duplicate;
+        }
+        let footprint = Footprint::after(before.as_ref(), offer, click);
+        if let Some(key) = key {
+            footprints.set(key, click.visitor_id.unwrap_or(click.id), footprint);
+        }
         Some(footprint)
     }
 
@@ -284,10 +280,6 @@ impl App {
             footprints.get(key, self.clock.now()).map(|(_, footprint)| footprint)
         })?;
         Some([footprint.credited, footprint.last])
-    }
-
-    fn throw_out(&self, offer: &Offer) -> Duration {
-        offer.throw_out_seconds.map_or(self.settings.throw_out, |it| Duration::from_secs(it.into()))
     }
 
     fn count_sent(&self, disposition: Disposition) {

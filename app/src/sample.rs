@@ -52,7 +52,7 @@ pub(crate) fn open_in(folder: &Path) -> Opened {
             zone_name: "UTC".to_owned(),
             currency: Currency::USD,
             global_redirect: None,
-            throw_out: Duration::from_secs(3600),
+            throw_out_seconds: 3600,
             cookieless: Duration::ZERO,
             address_policy: AddressPolicy::Keep,
             recent_bytes_max: 1 << 20,

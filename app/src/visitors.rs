@@ -2,17 +2,15 @@
 //! operator wants it, so does this program, by address and agent, for visitors without cookies.
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
-use std::str::FromStr;
 use std::time::Duration;
 
 use archive::{Archive, ArchiveError};
 use domain::archive_query::ClickFilter;
-use domain::click::Click;
-use domain::ids::{AffiliateId, ClickId, CreativeId, OfferId};
-use domain::network::{Attribution, Network, Offer};
+use domain::attribution::Footprint;
+use domain::ids::{ClickId, OfferId};
+use domain::network::Network;
 use jiff::{SignedDuration, Timestamp};
 
 /// The cookie that names the visitor: the id of their first click.
@@ -21,81 +19,6 @@ pub const VISITOR_COOKIE: &str = "crumb_visitor";
 pub const OFFER_COOKIE: &str = "crumb_offer_";
 /// Footprints kept in memory for visitors without cookies: about 100 MiB. Beyond that the oldest are forgotten.
 const FOOTPRINTS_MAX: usize = 500_000;
-
-/// What is remembered of a visitor's clicks on one offer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Footprint {
-    /// The click that is credited where a conversion names none.
-    pub credited: ClickId,
-    /// The last click.
-    pub last: ClickId,
-    /// Whose the last click was.
-    pub affiliate_id: AffiliateId,
-    /// Which creative it followed.
-    pub creative_id: CreativeId,
-}
-
-/// A text that is no footprint.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NotAFootprint;
-
-impl fmt::Display for Footprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.{}.{}.{}", self.credited, self.last, self.affiliate_id, self.creative_id)
-    }
-}
-
-impl FromStr for Footprint {
-    type Err = NotAFootprint;
-
-    fn from_str(text: &str) -> Result<Self, NotAFootprint> {
-        let mut parts = text.split('.');
-        let mut part = || parts.next().ok_or(NotAFootprint);
-        let footprint = Self {
-            credited: part()?.parse().map_err(|_| NotAFootprint)?,
-            last: part()?.parse().map_err(|_| NotAFootprint)?,
-            affiliate_id: part()?.parse().map_err(|_| NotAFootprint)?,
-            creative_id: part()?.parse().map_err(|_| NotAFootprint)?,
-        };
-        if parts.next().is_some() { Err(NotAFootprint) } else { Ok(footprint) }
-    }
-}
-
-impl Footprint {
-    /// Whether a click is the same again: of the same affiliate, on the same creative, within the
-    /// throw-out period after the one before.
-    pub(crate) fn is_repeated_by(
-        &self,
-        affiliate_id: AffiliateId,
-        creative_id: CreativeId,
-        throw_out: Duration,
-        now: Timestamp,
-    ) -> bool {
-        let same = self.affiliate_id == affiliate_id && self.creative_id == creative_id;
-        let since = now.duration_since(self.last.time());
-        same && (SignedDuration::ZERO..SignedDuration::from_secs(throw_out.as_secs().cast_signed()))
-            .contains(&since)
-    }
-
-    /// What is remembered after `click` has reached `offer`. First touch keeps the credited click until its
-    /// session is over; last touch gives the credit to a click of another affiliate.
-    pub(crate) fn after(before: Option<&Self>, offer: &Offer, click: &Click) -> Self {
-        let mine = Self {
-            credited: click.id,
-            last: click.id,
-            affiliate_id: click.affiliate_id,
-            creative_id: click.creative_id,
-        };
-        let Some(before) = before else { return mine };
-        let age = click.id.time().duration_since(before.credited.time());
-        let in_session = age < SignedDuration::from_secs(i64::from(offer.session_seconds));
-        let keeps = match offer.attribution {
-            Attribution::FirstTouch => in_session,
-            Attribution::LastTouch => in_session && before.affiliate_id == click.affiliate_id,
-        };
-        if keeps { Self { credited: before.credited, ..mine } } else { mine }
-    }
-}
 
 /// What a browser's `Cookie` header says about its user.
 #[derive(Clone, Copy, Debug)]
@@ -208,7 +131,7 @@ impl Footprints {
 
 #[cfg(test)]
 mod tests {
-    use domain::ids::{ClickIdMint, NodeNumber};
+    use domain::ids::{AffiliateId, ClickIdMint, CreativeId, NodeNumber};
 
     use super::*;
 
@@ -239,22 +162,6 @@ mod tests {
             let cookies = Cookies(header);
             assert_eq!((cookies.visitor_id(at(9)), cookies.footprint(OfferId(2))), (None, None), "{header}");
         }
-    }
-
-    #[test]
-    fn the_same_again_within_the_throw_out_period_is_a_repeat() {
-        let check = |affiliate, creative, now, expected| {
-            let before = footprint(100, 200, 4);
-            let (affiliate, creative) = (AffiliateId(affiliate), CreativeId(creative));
-            let repeated = before.is_repeated_by(affiliate, creative, Duration::from_secs(60), at(now));
-            assert_eq!(repeated, expected, "{affiliate} {creative} {now}");
-        };
-        check(4, 3, 200, true);
-        check(4, 3, 259, true);
-        check(4, 3, 260, false);
-        check(4, 3, 199, false);
-        check(5, 3, 210, false);
-        check(4, 9, 210, false);
     }
 
     #[test]

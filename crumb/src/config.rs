@@ -187,7 +187,7 @@ impl Config {
                         .map_err(|error| anyhow!("tracking.global_redirect: {error}"))?,
                 )
             },
-            throw_out: Duration::from_secs(self.tracking.throw_out_seconds.into()),
+            throw_out_seconds: self.tracking.throw_out_seconds,
             cookieless: Duration::from_secs(self.tracking.cookieless_seconds.into()),
             address_policy: self
                 .privacy

@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod archive_query;
+pub mod attribution;
 pub mod caps;
 pub mod click;
 pub mod conversion;

@@ -72,8 +72,6 @@ pub struct Situation<'n, 's> {
     pub on_tracking_domain: bool,
     /// Whether the visitor has converted on this offer.
     pub has_converted: bool,
-    /// Whether the visitor was here a moment ago: the same again is a duplicate.
-    pub is_repeat: bool,
 }
 
 /// A judged click, before anything is counted.
@@ -173,8 +171,6 @@ impl<'n> Route<'n, '_> {
         } else if let Some(rule) = self.first_no(offer, campaign) {
             self.blocked_by = Some(rule);
             rule.disposition()
-        } else if self.situation.is_repeat {
-            Disposition::Duplicate
         } else {
             Disposition::Accepted
         }
@@ -431,7 +427,6 @@ mod tests {
                 },
                 on_tracking_domain: true,
                 has_converted: false,
-                is_repeat: false,
             };
             change(&mut situation);
             let route = Target::of(&self.network, LINK).expect("attributable").route(situation);
@@ -591,7 +586,7 @@ mod tests {
             it.rules = vec![rule(1, "country", "US")];
         });
         world.follow(|it| it.visitor.country = Country::UNKNOWN);
-        world.follow(|it| it.is_repeat = true);
+        world.follow(|_| {});
         world.follow(|_| {});
         assert_eq!(world.used(1), Some(2));
         assert_eq!(world.used(2), Some(0));

@@ -80,7 +80,7 @@ impl Journal {
         self.shared.last_seq()
     }
 
-    /// Blocks until a record that `append` has numbered is decided; for tests and tools.
+    /// Blocks until a record that `append` has numbered, and with it all before, is decided.
     pub fn wait(&self, seq: Seq) -> Result<(), Failed> {
         self.shared.wait(seq)
     }
