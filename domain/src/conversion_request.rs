@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
-use crate::conversion::ConversionCall;
+use crate::conversion::{ConversionCall, Door};
 use crate::dialect::{self, CallField};
 use crate::ids::{EventId, KeyId};
 use crate::money::Amount;
@@ -50,6 +50,8 @@ impl BadParameter {
 /// The circumstances of a call.
 #[derive(Clone, Copy, Debug)]
 pub struct Circumstances<'a> {
+    /// The way it came in.
+    pub door: Door,
     /// The key it came with.
     pub key_id: KeyId,
     /// When it arrived.
@@ -65,7 +67,7 @@ pub fn read<'p>(
     raw: String,
     circumstances: Circumstances<'_>,
 ) -> Result<ConversionCall, BadParameter> {
-    let Circumstances { key_id, now, zone } = circumstances;
+    let Circumstances { door, key_id, now, zone } = circumstances;
     let find = |field| dialect::find(field, &get);
     let required = |field, name| find(field).ok_or_else(|| BadParameter::missing(name));
     let (click_name, click_id) = required(CallField::ClickId, "click_id")?;
@@ -76,8 +78,13 @@ pub fn read<'p>(
     let (offer_name, offer_id) = required(CallField::OfferId, "offer_id")?;
     let not_an_id = |_| BadParameter::invalid(offer_name, "not an offer id: use a whole number");
     Ok(ConversionCall {
+        door,
         key_id,
         received_at: now,
+        address: String::new(),
+        batch_id: None,
+        is_backfill: false,
+        fingerprints: Vec::new(),
         click_id: click_id.to_owned(),
         offer_id: offer_id.parse().map_err(not_an_id)?,
         event_id: event(find(CallField::Event)),
@@ -145,7 +152,11 @@ mod tests {
     fn call(sent: &[(&str, &str)]) -> Result<ConversionCall, BadParameter> {
         let now = Timestamp::from_second(NOW).expect("in range");
         let get = |name: &str| sent.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-        read(get, String::new(), Circumstances { key_id: KeyId(1), now, zone: &TimeZone::UTC })
+        read(
+            get,
+            String::new(),
+            Circumstances { door: Door::Api, key_id: KeyId(1), now, zone: &TimeZone::UTC },
+        )
     }
 
     #[test]

@@ -4,6 +4,7 @@
 #![deny(clippy::float_arithmetic)]
 
 pub mod access;
+pub mod adjustment;
 pub mod archive_query;
 pub mod attribution;
 pub mod caps;
@@ -13,6 +14,8 @@ pub mod conversion_query;
 pub mod conversion_request;
 pub mod deep_link;
 pub mod dialect;
+pub mod entry;
+pub mod event;
 pub mod ids;
 pub mod impression;
 pub mod money;
@@ -23,7 +26,9 @@ pub mod privacy;
 pub mod routing;
 pub mod schedule;
 pub mod segment;
+pub mod statement;
 pub mod status;
+pub mod suppression;
 pub mod targeting;
 pub mod time;
 pub mod tokens;
