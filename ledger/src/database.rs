@@ -10,8 +10,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use domain::ids::{
-    AdvertiserId, AffiliateId, CampaignId, CapId, ClickId, ConversionId, CreativeId, EventId, KeyId,
-    LandingPageId, NodeNumber, OfferId, RuleId,
+    AdvertiserId, AffiliateId, BatchId, CampaignId, CapId, ClickId, ConversionId, CreativeId, EventId, KeyId,
+    LandingPageId, NodeNumber, OfferId, PriceRuleId, RuleId, StatementId,
 };
 use domain::money::Amount;
 use jiff::Timestamp;
@@ -100,12 +100,6 @@ impl From<Amount> for Value<'_> {
     }
 }
 
-impl From<ConversionId> for Value<'_> {
-    fn from(id: ConversionId) -> Self {
-        Self::from(id.0)
-    }
-}
-
 impl From<NodeNumber> for Value<'_> {
     fn from(node: NodeNumber) -> Self {
         Self::from(node.get())
@@ -158,14 +152,18 @@ macro_rules! ids {
 ids!(
     AdvertiserId,
     AffiliateId,
+    BatchId,
     CampaignId,
     CapId,
+    ConversionId,
     CreativeId,
     EventId,
     KeyId,
     LandingPageId,
     OfferId,
-    RuleId
+    PriceRuleId,
+    RuleId,
+    StatementId
 );
 
 impl From<i64> for Value<'_> {
@@ -231,12 +229,6 @@ impl FromValue for Amount {
 impl FromValue for ClickId {
     fn from_value(value: &Value<'_>) -> Option<Self> {
         FromValue::from_value(value).map(Self::from_bytes)
-    }
-}
-
-impl FromValue for ConversionId {
-    fn from_value(value: &Value<'_>) -> Option<Self> {
-        FromValue::from_value(value).map(Self)
     }
 }
 

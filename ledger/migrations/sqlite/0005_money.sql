@@ -167,13 +167,15 @@ CREATE INDEX entries_statement ON entries (statement_id) WHERE statement_id IS N
 
 INSERT INTO entries
     SELECT offer_id, conversion_id, 0, 'advertiser_receivable', advertiser_id, currency, revenue,
-        recorded_at, recorded_at, NULL FROM conversions WHERE status IN ('pending', 'approved');
+        conversion_date, recorded_at, NULL FROM conversions WHERE status IN ('pending', 'approved');
 INSERT INTO entries
     SELECT offer_id, conversion_id, 0, 'affiliate_payable', affiliate_id, currency, -payout,
-        recorded_at, recorded_at, NULL FROM conversions WHERE status IN ('pending', 'approved');
+        conversion_date, recorded_at, NULL FROM conversions WHERE status IN ('pending', 'approved');
 INSERT INTO entries
     SELECT offer_id, conversion_id, 0, 'network_margin', 0, currency, payout - revenue,
-        recorded_at, recorded_at, NULL FROM conversions WHERE status IN ('pending', 'approved');
+        conversion_date, recorded_at, NULL FROM conversions WHERE status IN ('pending', 'approved');
+
+INSERT INTO versions VALUES ('statements', 1);
 
 CREATE TABLE statements (
     statement_id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -5,6 +5,7 @@ use domain::conversion_query::{
     ConversionFilter, ConversionPage, ConversionQuery, ConversionSort, SortKey, Start,
 };
 
+use super::super::filter::Where;
 use super::read_conversion;
 use crate::LedgerError;
 use crate::database::{Session, Value, all, single};
@@ -20,35 +21,8 @@ pub(super) fn list_conversions(
     Ok(ConversionPage { total, conversions, more })
 }
 
-/// Conditions that must all hold, and the values they stand on.
-#[derive(Default)]
-struct Where {
-    conditions: Vec<String>,
-    values: Vec<Value<'static>>,
-}
-
-impl Where {
-    /// The placeholder of a value.
-    fn value(&mut self, value: impl Into<Value<'static>>) -> String {
-        self.values.push(value.into());
-        format!("?{}", self.values.len())
-    }
-
-    fn and(&mut self, comparison: &str, value: impl Into<Value<'static>>) {
-        let place = self.value(value);
-        self.conditions.push(format!("{comparison} {place}"));
-    }
-
-    fn sql(&self) -> String {
-        if self.conditions.is_empty() {
-            String::new()
-        } else {
-            format!("WHERE {}", self.conditions.join(" AND "))
-        }
-    }
-}
-
-fn matching(filter: &ConversionFilter) -> Where {
+/// What a filter asks of rows.
+pub(in crate::book) fn matching(filter: &ConversionFilter) -> Where {
     let mut wanted = Where::default();
     let times = [
         ("conversion_date >=", filter.from),
@@ -61,14 +35,14 @@ fn matching(filter: &ConversionFilter) -> Where {
         ("advertiser_id =", filter.advertiser_id.map(|id| id.0)),
     ];
     for (comparison, at) in times {
-        at.inspect(|at| wanted.and(comparison, *at));
+        wanted.and_some(comparison, at);
     }
     for (comparison, id) in ids {
-        id.inspect(|id| wanted.and(comparison, *id));
+        wanted.and_some(comparison, id);
     }
     if !filter.statuses.is_empty() {
         let places: Vec<_> = filter.statuses.iter().map(|it| wanted.value(it.name().to_owned())).collect();
-        wanted.conditions.push(format!("status IN ({})", places.join(", ")));
+        wanted.push(format!("status IN ({})", places.join(", ")));
     }
     wanted
 }
@@ -96,7 +70,7 @@ fn page(session: &mut dyn Session, query: &ConversionQuery) -> Result<Vec<Conver
                 SortKey::Text(text) => Value::from(text.clone()),
             });
             let id = wanted.value(*id);
-            wanted.conditions.push(format!("({column}, conversion_id) {comparison} ({key}, {id})"));
+            wanted.push(format!("({column}, conversion_id) {comparison} ({key}, {id})"));
         }
     }
     let conditions = wanted.sql();
