@@ -121,8 +121,7 @@ impl App {
 mod tests {
     use domain::ids::{AffiliateId, CreativeId, OfferId};
     use jiff::Timestamp;
-    use ledger::ImpressionBook as _;
-    use ledger::sqlite::SqliteLedger;
+    use ledger::Location;
 
     use super::*;
 
@@ -140,7 +139,7 @@ mod tests {
     fn what_cannot_be_written_waits_and_is_counted_once() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("ledger.sqlite");
-        let ledger = Arc::new(SqliteLedger::open(&path).expect("opens"));
+        let ledger = Location::file(&path).open().expect("opens");
         let (counter, writer) = channel(Arc::clone(&ledger) as Arc<dyn Ledger>, &Counter::default());
         let meddler = rusqlite::Connection::open(&path).expect("opens");
         meddler.execute_batch("ALTER TABLE impressions RENAME TO away").expect("renamed");
@@ -159,7 +158,7 @@ mod tests {
     #[test]
     fn kinds_beyond_the_room_are_dropped_and_told() {
         let folder = tempfile::tempdir().expect("a folder");
-        let ledger = Arc::new(SqliteLedger::open(&folder.path().join("ledger.sqlite")).expect("opens"));
+        let ledger = Location::file(folder.path().join("ledger.sqlite")).open().expect("opens");
         let dropped = Counter::default();
         let (counter, writer) = channel(ledger, &dropped);
         (0..KINDS_FULL - 1).for_each(|number| counter.count(kind(number)));

@@ -10,7 +10,7 @@ use domain::money::Currency;
 use domain::privacy::AddressPolicy;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use ledger::sqlite::SqliteLedger;
+use ledger::Location;
 use tempfile::TempDir;
 
 use crate::{App, Chance, Clock, Opened, Parts, PlaceFiles, Settings, UpkeepSettings};
@@ -61,7 +61,7 @@ pub(crate) fn open_in(folder: &Path) -> Opened {
         },
         clock: Arc::new(Still),
         chance: Arc::new(Still),
-        ledger: Arc::new(SqliteLedger::open(&folder.join("ledger.sqlite")).expect("a ledger")),
+        ledger: Location::file(folder.join("ledger.sqlite")).open().expect("a ledger"),
         place_files: PlaceFiles::default(),
         journal: journal::Options {
             dir: folder.join("journal"),

@@ -16,8 +16,7 @@ use domain::ids::{ClickId, ClickIdMint, NodeNumber};
 use indicatif::ProgressBar;
 use jiff::Timestamp;
 use journal::{Batch, FileNumber, Journal};
-use ledger::SegmentCatalogue as _;
-use ledger::sqlite::SqliteLedger;
+use ledger::{Ledger, Location};
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -84,7 +83,7 @@ pub fn click_id(index: u64) -> ClickId {
 /// Adds `count` sealed clicks to a data folder that has a ledger and no clicks, a segment for each journal
 /// file of `file_bytes`.
 pub fn generate(folder: &Path, sample: &mut Sample, count: u64, file_bytes: u64) -> anyhow::Result<()> {
-    let ledger = SqliteLedger::open(&folder.join("ledger.sqlite"))?;
+    let ledger = Location::file(folder.join("ledger.sqlite")).open()?;
     let archive = Arc::new(open_archive(folder)?);
     let mut opened = journal::Opened::open(journal_options(folder, file_bytes))?;
     let replayed = opened.replay(|_| true, |_, _, _| ())?;
@@ -92,7 +91,7 @@ pub fn generate(folder: &Path, sample: &mut Sample, count: u64, file_bytes: u64)
     let (completed, to_seal) = mpsc::sync_channel(1);
     let sink = Sink { archive: Arc::clone(&archive), completed: Mutex::new(completed) };
     let journal = opened.start(Box::new(sink))?;
-    let sealer = Sealer { archive: &archive, ledger: &ledger, journal: &journal, to_seal };
+    let sealer = Sealer { archive: &archive, ledger: &*ledger, journal: &journal, to_seal };
     let progress = bar(usize::try_from(count)?, "generating clicks");
     let done = thread::scope(|scope| {
         let appending = scope.spawn(|| append(&journal, &archive, sample, count));
@@ -107,7 +106,7 @@ pub fn generate(folder: &Path, sample: &mut Sample, count: u64, file_bytes: u64)
 pub fn open_archive(folder: &Path) -> anyhow::Result<Archive> {
     /// As many as a server keeps.
     const METADATA_CACHE_MAX: usize = 1024;
-    let ledger = SqliteLedger::open(&folder.join("ledger.sqlite"))?;
+    let ledger = Location::file(folder.join("ledger.sqlite")).open()?;
     let options = archive::Options { dir: folder.join("segments"), metadata_cache_max: METADATA_CACHE_MAX };
     Ok(Archive::open(options, ledger.list_segments()?)?)
 }
@@ -169,7 +168,7 @@ impl journal::Sink for Sink {
 /// Turns completed journal files into segments, as a server's does.
 struct Sealer<'s> {
     archive: &'s Archive,
-    ledger: &'s SqliteLedger,
+    ledger: &'s dyn Ledger,
     journal: &'s Journal,
     to_seal: Receiver<FileNumber>,
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use app::{App, Chance, Clock, Opened, Parts};
-use ledger::sqlite::SqliteLedger;
+use ledger::Location;
 use tokio::sync::watch;
 use web::server::Limits;
 use web::tls::Tls;
@@ -115,7 +115,7 @@ pub fn parts(
         settings: config.settings()?,
         clock,
         chance,
-        ledger: Arc::new(SqliteLedger::open(&folder.ledger())?),
+        ledger: Location::file(folder.ledger()).open()?,
         place_files: config.place_files(),
         journal: config.journal(folder.journal()),
         roll_after: config.roll_after(),

@@ -2,13 +2,12 @@
 
 use domain::impression::Impressions;
 use jiff::Timestamp;
-use ledger::ImpressionBook as _;
-use ledger::sqlite::SqliteLedger;
+use ledger::Location;
 use testkit::TestServer;
 
 /// What has been written down: by hour, as text, and how often.
 fn written(server: &TestServer) -> Vec<(String, u64)> {
-    let ledger = SqliteLedger::open(&server.folder().join("ledger.sqlite")).expect("a ledger");
+    let ledger = Location::file(server.folder().join("ledger.sqlite")).open().expect("a ledger");
     let mut found = Vec::new();
     let mut row = |it: Impressions| {
         let key = it.key;

@@ -15,8 +15,8 @@ pub trait ErasureBook {
     fn list_erasures(&self) -> Result<Vec<ClickId>, LedgerError>;
 
     /// Blanks what conversions and attempts of these clicks hold of their visitors: sub ids, the
-    /// advertiser's own values, the call as it came. On return no file of the ledger holds it any
-    /// more. Money, ids and times stay.
+    /// advertiser's own values, the call as it came. On return a ledger in a file holds it in none of
+    /// its files, and a database server has been told to give up what it was. Money, ids and times stay.
     fn erase_visitors(&self, clicks: &[ClickId]) -> Result<(), LedgerError>;
 
     /// Notes that these erasures are done.

@@ -32,7 +32,10 @@ pub enum LedgerError {
         /// The latest version this program knows.
         known: i64,
     },
-    /// The file is no ledger of Crumb's.
+    /// Another server holds the node number.
+    #[error("another server with node number {0} runs on this ledger; give each server its own node.number")]
+    NodeInUse(u16),
+    /// The file, or the database's schema, is no ledger of Crumb's.
     #[error("{0} is not a Crumb ledger")]
     Foreign(String),
     /// Anything else the database said.

@@ -1,16 +1,21 @@
 //! The transactional book: the network, conversions with their attempts, keys, and the catalogue of
 //! segments. One method is one promise, one transaction and one typed outcome. Plain blocking code;
-//! `app` is where waiting becomes async. What a promise means: `tests/conformance`.
+//! `app` is where waiting becomes async. What a promise means: `tests/conformance`. A promise is a trait
+//! here and carried out once, in `book`, whichever database keeps it.
 #![deny(clippy::float_arithmetic)]
 
+mod book;
 mod conversions;
+mod database;
 mod erasures;
 mod error;
 mod impressions;
 mod keys;
+mod location;
 mod network;
+mod nodes;
 mod segments;
-pub mod sqlite;
+mod sqlite;
 mod traffic;
 
 pub use conversions::{Attempt, ConversionBook, Recorded, Submission};
@@ -18,7 +23,9 @@ pub use erasures::ErasureBook;
 pub use error::LedgerError;
 pub use impressions::ImpressionBook;
 pub use keys::{CreateKey, Key, KeyBook, KeyHash};
+pub use location::Location;
 pub use network::NetworkBook;
+pub use nodes::NodeBook;
 pub use segments::SegmentCatalogue;
 pub use traffic::TrafficBook;
 
@@ -31,6 +38,7 @@ pub trait Ledger:
     + SegmentCatalogue
     + ErasureBook
     + ImpressionBook
+    + NodeBook
     + Send
     + Sync
 {
@@ -44,6 +52,7 @@ impl<T> Ledger for T where
         + SegmentCatalogue
         + ErasureBook
         + ImpressionBook
+        + NodeBook
         + Send
         + Sync
 {

@@ -10,7 +10,7 @@ use crumb::config::{Config, Overrides};
 use crumb::folder::Folder;
 use crumb::wiring::{self, Running};
 use domain::access::{Grant, Scope};
-use ledger::sqlite::SqliteLedger;
+use ledger::Location;
 use tempfile::TempDir;
 
 use crate::{Client, ManualClock, Sample};
@@ -116,7 +116,7 @@ fn run(config: &Config, clock: &Arc<ManualClock>) -> Running {
 
 fn make_key(folder: &Path, name: &str, grant: Grant, clock: &ManualClock) -> String {
     let folder = Folder::existing(folder).expect("a data folder");
-    let ledger = SqliteLedger::open(&folder.ledger()).expect("a ledger");
+    let ledger = Location::file(folder.ledger()).open().expect("a ledger");
     let random = std::array::from_fn(|_| SystemChance.draw());
-    create_key(&ledger, name, grant, random, clock.now()).expect("a key").secret
+    create_key(&*ledger, name, grant, random, clock.now()).expect("a key").secret
 }

@@ -6,8 +6,7 @@ use anyhow::Context as _;
 use archive::Archive;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use ledger::SegmentCatalogue as _;
-use ledger::sqlite::SqliteLedger;
+use ledger::Location;
 use serde_json::json;
 
 use super::Place;
@@ -63,14 +62,14 @@ impl Check {
 }
 
 fn data(folder: &Folder) -> anyhow::Result<Vec<Finding>> {
-    let ledger =
-        SqliteLedger::check(&folder.ledger()).err().map(|error| format!("{:#}", anyhow::Error::from(error)));
+    let location = Location::file(folder.ledger());
+    let ledger = location.check().err().map(|error| format!("{:#}", anyhow::Error::from(error)));
     let mut findings = vec![("ledger".to_owned(), ledger.clone())];
     if ledger.is_some() {
         return Ok(findings);
     }
     findings.push(journal(folder));
-    let ledger = SqliteLedger::open(&folder.ledger())?;
+    let ledger = location.open()?;
     let catalogue = || ledger.list_segments().context("the catalogue cannot be read");
     let segments = catalogue()?;
     let progress = ProgressBar::new(segments.len() as u64);

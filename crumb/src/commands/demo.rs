@@ -14,7 +14,7 @@ use domain::network::{Approval, Attribution, CampaignStatus, OfferStatus, PartyS
 use domain::network_change::{CreateAdvertiser, CreateAffiliate, CreateCampaign, CreateOffer};
 use domain::pricing::{PriceType, Rate};
 use domain::tokens::UrlTemplate;
-use ledger::sqlite::SqliteLedger;
+use ledger::Location;
 
 use super::{Place, signal, start_log};
 use crate::chance::SystemChance;
@@ -41,9 +41,9 @@ impl Demo {
         let running = wiring::start(&config, Arc::new(SystemClock), Arc::new(SystemChance), true)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let sample = runtime.block_on(make_sample(&running.app, running.address))?;
-        let ledger = SqliteLedger::open(&Folder::existing(folder.path())?.ledger())?;
+        let ledger = Location::file(Folder::existing(folder.path())?.ledger()).open()?;
         let random = std::array::from_fn(|_| SystemChance.draw());
-        let key = create_key(&ledger, "demo", Grant::of(Scope::Admin), random, SystemClock.now())?.secret;
+        let key = create_key(&*ledger, "demo", Grant::of(Scope::Admin), random, SystemClock.now())?.secret;
         show(running.address, &sample, &key, folder.path());
         let ended = running.wait(signal());
         running.stop();

@@ -10,8 +10,7 @@ use app::{Clock as _, OpenError, Opened, UpkeepSettings};
 use clap::Args;
 use domain::ids::ClickId;
 use journal::JournalError;
-use ledger::ErasureBook as _;
-use ledger::sqlite::SqliteLedger;
+use ledger::{Ledger, Location};
 use serde_json::json;
 
 use super::{Place, start_log};
@@ -56,9 +55,9 @@ impl Erase {
         let config = self.place.load(None)?;
         start_log(&config)?;
         let folder = Folder::existing(&config.data.dir)?;
-        let ledger = SqliteLedger::open(&folder.ledger())?;
+        let ledger = Location::file(folder.ledger()).open()?;
         ledger.request_erasures(&self.click_ids, SystemClock.now())?;
-        if !self.carry_out(&config, &folder, &ledger)? {
+        if !self.carry_out(&config, &folder, &*ledger)? {
             bail!(
                 "not done within {} seconds; the request stands, and a server on this folder goes on with it: \
                  see its log, and run the command again to wait longer",
@@ -77,7 +76,7 @@ impl Erase {
     }
 
     /// Waits for the server to erase, or where none runs, does its work. False when it took too long.
-    fn carry_out(&self, config: &Config, folder: &Folder, ledger: &SqliteLedger) -> anyhow::Result<bool> {
+    fn carry_out(&self, config: &Config, folder: &Folder, ledger: &dyn Ledger) -> anyhow::Result<bool> {
         let (clock, chance) = (Arc::new(SystemClock), Arc::new(SystemChance));
         let mut parts = wiring::parts(config, folder, clock, chance)?;
         parts.upkeep = UpkeepSettings::default();
@@ -99,7 +98,7 @@ impl Erase {
     }
 
     /// Waits until none of the clicks is still to be erased. False when it took too long.
-    fn wait(&self, ledger: &SqliteLedger) -> anyhow::Result<bool> {
+    fn wait(&self, ledger: &dyn Ledger) -> anyhow::Result<bool> {
         let mut waited = Duration::ZERO;
         loop {
             let left = ledger.list_erasures()?;

@@ -1,14 +1,14 @@
 //! `crumb key`
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::bail;
 use app::{Chance as _, Clock as _, create_key};
 use clap::{Args, Subcommand};
 use domain::access::{Grant, Scope};
 use domain::ids::{AdvertiserId, AffiliateId, OfferId};
-use ledger::KeyBook as _;
-use ledger::sqlite::SqliteLedger;
+use ledger::{Ledger, Location};
 use serde_json::json;
 
 use super::Place;
@@ -83,10 +83,10 @@ fn id<Id: std::str::FromStr>(text: &str) -> Result<Id, String> {
     text.parse().map_err(|_| "a whole number is expected".to_owned())
 }
 
-fn open(place: &Place, create: bool) -> anyhow::Result<SqliteLedger> {
+fn open(place: &Place, create: bool) -> anyhow::Result<Arc<dyn Ledger>> {
     let dir = place.load(None)?.data.dir;
     let folder = if create { Folder::open(&dir)? } else { Folder::existing(&dir)? };
-    Ok(SqliteLedger::open(&folder.ledger())?)
+    Ok(Location::file(folder.ledger()).open()?)
 }
 
 impl Key {
@@ -110,7 +110,7 @@ impl Create {
             may_override: self.may_override,
         };
         let random = std::array::from_fn(|_| SystemChance.draw());
-        let key = create_key(&ledger, &self.name, grant, random, SystemClock.now())?;
+        let key = create_key(&*ledger, &self.name, grant, random, SystemClock.now())?;
         #[expect(clippy::print_stdout, reason = "the key, alone, once")]
         {
             println!("{}", key.secret);

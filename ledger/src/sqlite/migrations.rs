@@ -55,16 +55,16 @@ mod tests {
     use domain::network::{Attribution, MediaStatus};
 
     use super::*;
-    use crate::sqlite::SqliteLedger;
-    use crate::{NetworkBook as _, SegmentCatalogue as _};
+    use crate::Location;
+    use crate::sqlite::Sqlite;
 
     #[test]
     fn a_ledger_of_a_later_release_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("ledger.sqlite");
-        drop(SqliteLedger::open(&path).expect("opens"));
+        drop(Sqlite::open(&path).expect("opens"));
         Connection::open(&path).expect("opens").pragma_update(None, "user_version", 99).expect("set");
-        let error = SqliteLedger::open(&path).expect_err("too new");
+        let error = Sqlite::open(&path).expect_err("too new");
         assert!(matches!(error, LedgerError::TooNew { found: 99, .. }), "{error}");
     }
 
@@ -79,7 +79,8 @@ mod tests {
         let row = "INSERT INTO segments VALUES (1, 1, 9, 2, 1, 9, 99, zeroblob(16), zeroblob(16), x'', x'')";
         earlier.execute(row, ()).expect("entered");
         drop(earlier);
-        let segments = SqliteLedger::open(&path).and_then(|ledger| ledger.list_segments()).expect("upgraded");
+        let segments =
+            Location::file(&path).open().and_then(|ledger| ledger.list_segments()).expect("upgraded");
         let [segment] = &segments[..] else { panic!("{segments:?}") };
         assert_eq!((segment.rows, segment.last_seq, &segment.reached), (9, 9, &None));
     }
@@ -101,7 +102,7 @@ mod tests {
         ))
         .expect("filled");
         drop(old);
-        let network = SqliteLedger::open(&path).expect("upgrades").load_network().expect("loads");
+        let network = Location::file(&path).open().expect("upgrades").load_network().expect("loads");
         let [offer] = &network.offers[..] else { panic!("{network:?}") };
         assert_eq!((offer.attribution, offer.throw_out_seconds), (Attribution::FirstTouch, None));
         assert_eq!((&offer.redirect, &offer.schedule, &offer.zone), (&None, &None, &None));
@@ -117,11 +118,11 @@ mod tests {
         let path = folder.path().join("ledger.sqlite");
         for content in [b"not a database at all, just a long enough text".to_vec(), vec![0xff; 4096]] {
             std::fs::write(&path, &content).expect("written");
-            assert!(SqliteLedger::open(&path).is_err());
+            assert!(Sqlite::open(&path).is_err());
             assert_eq!(std::fs::read(&path).expect("read"), content);
         }
         std::fs::remove_file(&path).expect("removed");
         Connection::open(&path).expect("opens").execute_batch("CREATE TABLE other (x)").expect("made");
-        assert!(matches!(SqliteLedger::open(&path), Err(LedgerError::Foreign(_))));
+        assert!(matches!(Sqlite::open(&path), Err(LedgerError::Foreign(_))));
     }
 }

@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use ledger::{Ledger, Recorded, Submission};
 
 /// Opens the ledger under test: each time the same one.
-pub type Open<'o> = &'o (dyn Fn() -> Box<dyn Ledger> + Sync);
+pub type Open<'o> = &'o (dyn Fn() -> Arc<dyn Ledger> + Sync);
 
 /// A moment, in seconds after the sample's beginning.
 pub fn at(second: i64) -> Timestamp {

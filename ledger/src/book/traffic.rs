@@ -1,7 +1,7 @@
-//! Creatives, landing pages, rules and caps in SQLite.
+//! Creatives, landing pages, rules and caps in the ledger.
 
 use domain::caps::{CAPS_MAX, Cap, CapStatus};
-use domain::ids::{CampaignId, CapId, CreativeId, EventId, LandingPageId, OfferId, RuleId};
+use domain::ids::{CampaignId, CapId, CreativeId, LandingPageId, OfferId, RuleId};
 use domain::network::{Creative, LANDING_PAGES_MAX, LandingPage, MediaStatus, Redirect};
 use domain::network_change::{
     CapChange, CreateCap, CreateCreative, CreateLandingPage, CreateRule, CreativeChange, EntityKind,
@@ -10,49 +10,48 @@ use domain::network_change::{
 use domain::targeting::{Condition, RULES_MAX, Rule, RuleStatus};
 use domain::tokens::UrlTemplate;
 use jiff::Timestamp;
-use rusqlite::{Transaction, params};
 
-use super::network::{NOT_YET, campaign, last_id, offer, one};
-use super::row::Row;
-use super::{SqliteLedger, backend};
+use super::Book;
+use super::network::{NOT_YET, find_campaign, find_offer};
 use crate::LedgerError;
+use crate::database::{Database, Record, Row, Session, one, single, values};
 use crate::network::Changed;
 use crate::traffic::TrafficBook;
 
 /// Rules as they are now.
 pub(super) const PRESENT_RULES: &str = "rules JOIN rule_versions USING (rule_id, offer_id, version)";
 
-impl TrafficBook for SqliteLedger {
+impl<D: Database> TrafficBook for Book<D> {
     fn create_creative(&self, create: CreateCreative, now: Timestamp) -> Changed<Creative> {
-        self.change(|tx| {
-            let CreateCreative { offer_id, name, status, url } = create;
+        self.change(|session| {
+            let CreateCreative { offer_id, name, status, url } = create.clone();
             let mut creative =
                 Creative { id: CreativeId(NOT_YET), offer_id, name, status, url, created: now };
-            if let Some(rejected) = offer_problem(tx, offer_id)? {
+            if let Some(rejected) = offer_problem(session, offer_id)? {
                 return Ok(Err(rejected));
             }
-            creative.id = CreativeId(save_creative(tx, &creative)?);
+            creative.id = insert_creative(session, &creative)?;
             Ok(Ok(creative))
         })
     }
 
     fn update_creative(&self, id: CreativeId, change: CreativeChange) -> Changed<Creative> {
-        self.change(|tx| {
-            let sql = "SELECT * FROM creatives WHERE creative_id = ?1";
-            let Some(mut found) = one(tx, sql, id.0, creative)? else {
+        self.change(|session| {
+            let Some(mut found) = find_creative(session, id)? else {
                 return Ok(Err(Rejected::NotFound(EntityKind::Creative)));
             };
-            change.apply(&mut found);
-            if found.status != MediaStatus::Active && is_default(tx, &found)? {
+            change.clone().apply(&mut found);
+            if found.status != MediaStatus::Active && is_default(session, &found)? {
                 return Ok(Err(Rejected::DefaultCreative));
             }
-            save_creative(tx, &found)?;
+            store_creative(session, &found)?;
             Ok(Ok(found))
         })
     }
 
     fn create_landing_page(&self, create: CreateLandingPage, now: Timestamp) -> Changed<LandingPage> {
-        self.change(|tx| {
+        self.change(|session| {
+            let create = create.clone();
             let mut page = LandingPage {
                 id: LandingPageId(NOT_YET),
                 offer_id: create.offer_id,
@@ -62,41 +61,41 @@ impl TrafficBook for SqliteLedger {
                 status: create.status,
                 created: now,
             };
-            if let Some(rejected) = offer_problem(tx, page.offer_id)? {
+            if let Some(rejected) = offer_problem(session, page.offer_id)? {
                 return Ok(Err(rejected));
             }
-            if let Some(rejected) = landing_page_problem(tx, &page)? {
+            if let Some(rejected) = landing_page_problem(session, &page)? {
                 return Ok(Err(rejected));
             }
-            page.id = LandingPageId(save_landing_page(tx, &page)?);
+            page.id = insert_landing_page(session, &page)?;
             Ok(Ok(page))
         })
     }
 
     fn update_landing_page(&self, id: LandingPageId, change: LandingPageChange) -> Changed<LandingPage> {
-        self.change(|tx| {
-            let sql = "SELECT * FROM landing_pages WHERE landing_page_id = ?1";
-            let Some(mut found) = one(tx, sql, id.0, landing_page)? else {
+        self.change(|session| {
+            let Some(mut found) = find_landing_page(session, id)? else {
                 return Ok(Err(Rejected::NotFound(EntityKind::LandingPage)));
             };
-            change.apply(&mut found);
-            if let Some(rejected) = landing_page_problem(tx, &found)? {
+            change.clone().apply(&mut found);
+            if let Some(rejected) = landing_page_problem(session, &found)? {
                 return Ok(Err(rejected));
             }
-            save_landing_page(tx, &found)?;
+            store_landing_page(session, &found)?;
             Ok(Ok(found))
         })
     }
 
     fn create_rule(&self, create: CreateRule, now: Timestamp) -> Changed<Rule> {
-        self.change(|tx| {
-            let offer_id = match offer_meant(tx, create.offer_id, create.campaign_id)? {
+        self.change(|session| {
+            let create = create.clone();
+            let offer_id = match offer_meant(session, create.offer_id, create.campaign_id)? {
                 Ok(offer_id) => offer_id,
                 Err(rejected) => return Ok(Err(rejected)),
             };
             let position = match create.position {
                 Some(position) => position,
-                None => next_position(tx, offer_id)?,
+                None => next_position(session, offer_id)?,
             };
             let mut rule = Rule {
                 id: RuleId(NOT_YET),
@@ -109,45 +108,43 @@ impl TrafficBook for SqliteLedger {
                 conditions: create.conditions,
                 redirect: create.redirect,
             };
-            if let Some(rejected) = rule_problem(tx, &rule)? {
+            if let Some(rejected) = rule_problem(session, &rule)? {
                 return Ok(Err(rejected));
             }
-            let sql = "-- create_rule\nINSERT INTO rules (offer_id, version) VALUES (?1, 1)";
-            tx.execute(sql, [offer_id.0]).map_err(backend)?;
-            rule.id = RuleId(last_id(tx)?);
-            add_version(tx, &rule, now)?;
+            let sql =
+                "-- create_rule\nINSERT INTO rules (offer_id, version) VALUES (?1, 1) RETURNING rule_id";
+            rule.id = single(session, sql, values![offer_id])?;
+            add_version(session, &rule, now)?;
             Ok(Ok(rule))
         })
     }
 
     fn update_rule(&self, id: RuleId, change: RuleChange, now: Timestamp) -> Changed<Rule> {
-        self.change(|tx| {
-            let sql = format!("SELECT * FROM {PRESENT_RULES} WHERE rule_id = ?1");
-            let Some(mut found) = one(tx, &sql, id.0, rule)? else {
+        self.change(|session| {
+            let sql = format!("-- update_rule\nSELECT * FROM {PRESENT_RULES} WHERE rule_id = ?1");
+            let Some(mut found) = one(session, &sql, values![id], rule)? else {
                 return Ok(Err(Rejected::NotFound(EntityKind::Rule)));
             };
-            change.apply(&mut found);
-            if let Some(rejected) = rule_problem(tx, &found)? {
+            change.clone().apply(&mut found);
+            if let Some(rejected) = rule_problem(session, &found)? {
                 return Ok(Err(rejected));
             }
             let sql = "-- update_rule\nUPDATE rules SET version = ?2 WHERE rule_id = ?1";
-            tx.execute(sql, [id.0, found.version]).map_err(backend)?;
-            add_version(tx, &found, now)?;
+            session.execute(sql, values![id, found.version])?;
+            add_version(session, &found, now)?;
             Ok(Ok(found))
         })
     }
 
     fn find_rule_version(&self, id: RuleId, version: u32) -> Result<Option<Rule>, LedgerError> {
-        let reader = self.reader()?;
         let sql = "-- find_rule_version\nSELECT * FROM rule_versions WHERE rule_id = ?1 AND version = ?2";
-        let mut statement = reader.prepare_cached(sql).map_err(backend)?;
-        let mut rows = statement.query([id.0, version]).map_err(backend)?;
-        rows.next().map_err(backend)?.map(rule).transpose()
+        self.database.read(|session| one(session, sql, values![id, version], rule))
     }
 
     fn create_cap(&self, create: CreateCap, now: Timestamp) -> Changed<Cap> {
-        self.change(|tx| {
-            let offer_id = match offer_meant(tx, create.offer_id, create.campaign_id)? {
+        self.change(|session| {
+            let create = create.clone();
+            let offer_id = match offer_meant(session, create.offer_id, create.campaign_id)? {
                 Ok(offer_id) => offer_id,
                 Err(rejected) => return Ok(Err(rejected)),
             };
@@ -163,59 +160,79 @@ impl TrafficBook for SqliteLedger {
                 status: CapStatus::Active,
                 created: now,
             };
-            if let Some(rejected) = cap_problem(tx, &cap)? {
+            if let Some(rejected) = cap_problem(session, &cap)? {
                 return Ok(Err(rejected));
             }
-            cap.id = CapId(save_cap(tx, &cap)?);
+            cap.id = insert_cap(session, &cap)?;
             Ok(Ok(cap))
         })
     }
 
     fn update_cap(&self, id: CapId, change: CapChange) -> Changed<Cap> {
-        self.change(|tx| {
-            let Some(mut found) = one(tx, "SELECT * FROM caps WHERE cap_id = ?1", id.0, cap)? else {
+        self.change(|session| {
+            let Some(mut found) = find_cap(session, id)? else {
                 return Ok(Err(Rejected::NotFound(EntityKind::Cap)));
             };
-            change.apply(&mut found);
-            if let Some(rejected) = cap_problem(tx, &found)? {
+            change.clone().apply(&mut found);
+            if let Some(rejected) = cap_problem(session, &found)? {
                 return Ok(Err(rejected));
             }
-            save_cap(tx, &found)?;
+            store_cap(session, &found)?;
             Ok(Ok(found))
         })
     }
 }
 
+pub(super) fn find_creative(
+    session: &mut dyn Session,
+    id: CreativeId,
+) -> Result<Option<Creative>, LedgerError> {
+    let sql = "-- find_creative\nSELECT * FROM creatives WHERE creative_id = ?1";
+    one(session, sql, values![id], creative)
+}
+
+fn find_landing_page(
+    session: &mut dyn Session,
+    id: LandingPageId,
+) -> Result<Option<LandingPage>, LedgerError> {
+    let sql = "-- find_landing_page\nSELECT * FROM landing_pages WHERE landing_page_id = ?1";
+    one(session, sql, values![id], landing_page)
+}
+
+fn find_cap(session: &mut dyn Session, id: CapId) -> Result<Option<Cap>, LedgerError> {
+    one(session, "-- find_cap\nSELECT * FROM caps WHERE cap_id = ?1", values![id], cap)
+}
+
 /// Whether the offer is missing.
-fn offer_problem(tx: &Transaction<'_>, id: OfferId) -> Result<Option<Rejected>, LedgerError> {
-    let found = one(tx, "SELECT * FROM offers WHERE offer_id = ?1", id.0, offer)?;
+fn offer_problem(session: &mut dyn Session, id: OfferId) -> Result<Option<Rejected>, LedgerError> {
+    let found = find_offer(session, id)?;
     Ok(found.is_none().then_some(Rejected::NotFound(EntityKind::Offer)))
 }
 
 /// Whether a redirect of this offer, or of something on it, leads to no offer or straight back to it.
 pub(super) fn redirect_problem(
-    tx: &Transaction<'_>,
+    session: &mut dyn Session,
     offer_id: OfferId,
     redirect: Option<&Redirect>,
 ) -> Result<Option<Rejected>, LedgerError> {
     let Some(Redirect::Offer(id)) = redirect else { return Ok(None) };
-    let missing = offer_problem(tx, *id)?.map(|_| Rejected::RedirectNotFound);
+    let missing = offer_problem(session, *id)?.map(|_| Rejected::RedirectNotFound);
     Ok(missing.or((*id == offer_id).then_some(Rejected::RedirectsToItself)))
 }
 
 /// The offer a rule or a cap is for: the one named, else its campaign's; both must fit together.
 fn offer_meant(
-    tx: &Transaction<'_>,
+    session: &mut dyn Session,
     offer_id: Option<OfferId>,
     campaign_id: Option<CampaignId>,
 ) -> Changed<OfferId> {
-    if let Some(rejected) = offer_id.map(|id| offer_problem(tx, id)).transpose()?.flatten() {
+    if let Some(rejected) = offer_id.map(|id| offer_problem(session, id)).transpose()?.flatten() {
         return Ok(Err(rejected));
     }
     let Some(id) = campaign_id else {
         return Ok(offer_id.ok_or(Rejected::NotFound(EntityKind::Offer)));
     };
-    let Some(found) = one(tx, "SELECT * FROM campaigns WHERE campaign_id = ?1", id.0, campaign)? else {
+    let Some(found) = find_campaign(session, id)? else {
         return Ok(Err(Rejected::NotFound(EntityKind::Campaign)));
     };
     let fits = offer_id.is_none_or(|id| id == found.offer_id);
@@ -224,7 +241,7 @@ fn offer_meant(
 
 /// Whether the offer has, beside this one, as many of a kind that are not deleted as it may have.
 fn count_problem(
-    tx: &Transaction<'_>,
+    session: &mut dyn Session,
     kind: EntityKind,
     from: &str,
     (offer_id, id): (OfferId, u32),
@@ -235,37 +252,40 @@ fn count_problem(
         "-- count_problem\nSELECT count(*) FROM {from} \
          WHERE offer_id = ?1 AND status <> 'deleted' AND {key}_id <> ?2"
     );
-    let count: u32 = tx.query_row(&sql, [offer_id.0, id], |row| row.get(0)).map_err(backend)?;
-    Ok((count as usize >= max).then_some(Rejected::TooMany(kind)))
+    let count: u64 = single(session, &sql, values![offer_id, id])?;
+    Ok((count >= max as u64).then_some(Rejected::TooMany(kind)))
 }
 
-fn is_default(tx: &Transaction<'_>, creative: &Creative) -> Result<bool, LedgerError> {
-    let found = one(tx, "SELECT * FROM offers WHERE offer_id = ?1", creative.offer_id.0, offer)?;
+fn is_default(session: &mut dyn Session, creative: &Creative) -> Result<bool, LedgerError> {
+    let found = find_offer(session, creative.offer_id)?;
     Ok(found.is_some_and(|offer| offer.creative_id == creative.id))
 }
 
-fn landing_page_problem(tx: &Transaction<'_>, page: &LandingPage) -> Result<Option<Rejected>, LedgerError> {
+fn landing_page_problem(
+    session: &mut dyn Session,
+    page: &LandingPage,
+) -> Result<Option<Rejected>, LedgerError> {
     if page.status == MediaStatus::Deleted {
         return Ok(None);
     }
     let which = (page.offer_id, page.id.0);
-    count_problem(tx, EntityKind::LandingPage, "landing_pages", which, LANDING_PAGES_MAX)
+    count_problem(session, EntityKind::LandingPage, "landing_pages", which, LANDING_PAGES_MAX)
 }
 
-fn rule_problem(tx: &Transaction<'_>, rule: &Rule) -> Result<Option<Rejected>, LedgerError> {
+fn rule_problem(session: &mut dyn Session, rule: &Rule) -> Result<Option<Rejected>, LedgerError> {
     if rule.conditions.is_empty() {
         return Ok(Some(Rejected::NoConditions));
     }
-    if let Some(rejected) = redirect_problem(tx, rule.offer_id, rule.redirect.as_ref())? {
+    if let Some(rejected) = redirect_problem(session, rule.offer_id, rule.redirect.as_ref())? {
         return Ok(Some(rejected));
     }
     if rule.status == RuleStatus::Deleted {
         return Ok(None);
     }
-    count_problem(tx, EntityKind::Rule, PRESENT_RULES, (rule.offer_id, rule.id.0), RULES_MAX)
+    count_problem(session, EntityKind::Rule, PRESENT_RULES, (rule.offer_id, rule.id.0), RULES_MAX)
 }
 
-fn cap_problem(tx: &Transaction<'_>, cap: &Cap) -> Result<Option<Rejected>, LedgerError> {
+fn cap_problem(session: &mut dyn Session, cap: &Cap) -> Result<Option<Rejected>, LedgerError> {
     if !cap.at_cap.suits(cap.cap_type) {
         return Ok(Some(Rejected::UnsuitableAtCap));
     }
@@ -275,101 +295,99 @@ fn cap_problem(tx: &Transaction<'_>, cap: &Cap) -> Result<Option<Rejected>, Ledg
     if cap.status == CapStatus::Deleted {
         return Ok(None);
     }
-    count_problem(tx, EntityKind::Cap, "caps", (cap.offer_id, cap.id.0), CAPS_MAX)
+    count_problem(session, EntityKind::Cap, "caps", (cap.offer_id, cap.id.0), CAPS_MAX)
 }
 
 /// The position after all others of the offer, from 1.
-fn next_position(tx: &Transaction<'_>, offer_id: OfferId) -> Result<u32, LedgerError> {
+fn next_position(session: &mut dyn Session, offer_id: OfferId) -> Result<u32, LedgerError> {
     let sql = format!(
         "-- next_position\nSELECT coalesce(max(position), 0) FROM {PRESENT_RULES} \
          WHERE offer_id = ?1 AND status <> 'deleted'"
     );
-    let last: u32 = tx.query_row(&sql, [offer_id.0], |row| row.get(0)).map_err(backend)?;
+    let last: u32 = single(session, &sql, values![offer_id])?;
     Ok(last.saturating_add(1))
 }
 
-/// Writes a creative that is new, or everything about it that can change; returns its number.
-fn save_creative(tx: &Transaction<'_>, creative: &Creative) -> Result<u32, LedgerError> {
-    let sql = "-- save_creative\n\
-        INSERT INTO creatives (creative_id, offer_id, name, status, url, created) \
-        VALUES (nullif(?1, 0), ?2, ?3, ?4, ?5, ?6) \
-        ON CONFLICT (creative_id) DO UPDATE SET name = excluded.name, status = excluded.status, \
-        url = excluded.url RETURNING creative_id";
-    let values = params![
-        creative.id.0,
-        creative.offer_id.0,
-        creative.name,
-        creative.status.name(),
-        creative.url.as_ref().map(UrlTemplate::as_str),
-        creative.created.as_microsecond(),
-    ];
-    tx.query_row(sql, values, |row| row.get(0)).map_err(backend)
+fn insert_creative(session: &mut dyn Session, creative: &Creative) -> Result<CreativeId, LedgerError> {
+    let sql = "-- insert_creative\n\
+        INSERT INTO creatives (offer_id, name, status, url, created) VALUES (?1, ?2, ?3, ?4, ?5) \
+        RETURNING creative_id";
+    let url = creative.url.as_ref().map(UrlTemplate::as_str);
+    let values = values![creative.offer_id, &creative.name, creative.status.name(), url, creative.created];
+    single(session, sql, values)
 }
 
-/// Writes a landing page that is new, or everything about it that can change; returns its number.
-fn save_landing_page(tx: &Transaction<'_>, page: &LandingPage) -> Result<u32, LedgerError> {
-    let sql = "-- save_landing_page\n\
-        INSERT INTO landing_pages (landing_page_id, offer_id, name, url, weight, status, created) \
-        VALUES (nullif(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7) \
-        ON CONFLICT (landing_page_id) DO UPDATE SET name = excluded.name, url = excluded.url, \
-        weight = excluded.weight, status = excluded.status RETURNING landing_page_id";
-    let values = params![
-        page.id.0,
-        page.offer_id.0,
-        page.name,
-        page.url.as_str(),
-        page.weight,
-        page.status.name(),
-        page.created.as_microsecond(),
-    ];
-    tx.query_row(sql, values, |row| row.get(0)).map_err(backend)
+/// Writes everything about a creative that can change.
+fn store_creative(session: &mut dyn Session, creative: &Creative) -> Result<(), LedgerError> {
+    let sql = "-- store_creative\n\
+        UPDATE creatives SET name = ?2, status = ?3, url = ?4 WHERE creative_id = ?1";
+    let url = creative.url.as_ref().map(UrlTemplate::as_str);
+    session.execute(sql, values![creative.id, &creative.name, creative.status.name(), url]).map(drop)
 }
 
-fn add_version(tx: &Transaction<'_>, rule: &Rule, now: Timestamp) -> Result<(), LedgerError> {
+fn insert_landing_page(session: &mut dyn Session, page: &LandingPage) -> Result<LandingPageId, LedgerError> {
+    let sql = "-- insert_landing_page\n\
+        INSERT INTO landing_pages (offer_id, name, url, weight, status, created) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING landing_page_id";
+    let LandingPage { offer_id, name, url, weight, status, created, .. } = page;
+    single(session, sql, values![*offer_id, name, url.as_str(), *weight, status.name(), *created])
+}
+
+/// Writes everything about a landing page that can change.
+fn store_landing_page(session: &mut dyn Session, page: &LandingPage) -> Result<(), LedgerError> {
+    let sql = "-- store_landing_page\n\
+        UPDATE landing_pages SET name = ?2, url = ?3, weight = ?4, status = ?5 WHERE landing_page_id = ?1";
+    let values = values![page.id, &page.name, page.url.as_str(), page.weight, page.status.name()];
+    session.execute(sql, values).map(drop)
+}
+
+fn add_version(session: &mut dyn Session, rule: &Rule, now: Timestamp) -> Result<(), LedgerError> {
     let sql = "-- add_version\n\
         INSERT INTO rule_versions (rule_id, version, offer_id, campaign_id, position, rule_type, status, \
         conditions, redirect_url, redirect_offer_id, changed) \
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
     let line = |it: &Condition| format!("{}={}", it.target(), it.values());
     let (redirect_url, redirect_offer_id) = redirect_columns(rule.redirect.as_ref());
-    let values = params![
-        rule.id.0,
+    let values = values![
+        rule.id,
         rule.version,
-        rule.offer_id.0,
-        rule.campaign_id.map(|it| it.0),
+        rule.offer_id,
+        rule.campaign_id,
         rule.position,
         rule.rule_type.name(),
         rule.status.name(),
         rule.conditions.iter().map(line).collect::<Vec<_>>().join("\n"),
         redirect_url,
         redirect_offer_id,
-        now.as_microsecond(),
+        now,
     ];
-    tx.execute(sql, values).map_err(backend).map(drop)
+    session.execute(sql, values).map(drop)
 }
 
-/// Writes a cap that is new, or everything about it that can change; returns its number.
-fn save_cap(tx: &Transaction<'_>, cap: &Cap) -> Result<u32, LedgerError> {
-    let sql = "-- save_cap\n\
-        INSERT INTO caps (cap_id, offer_id, campaign_id, event_id, cap_type, interval, limit_micros, \
-        at_cap, status, created) \
-        VALUES (nullif(?1, 0), ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
-        ON CONFLICT (cap_id) DO UPDATE SET interval = excluded.interval, \
-        limit_micros = excluded.limit_micros, at_cap = excluded.at_cap, status = excluded.status \
-        RETURNING cap_id";
-    let values = params![
-        cap.id.0,
-        cap.offer_id.0,
-        cap.campaign_id.map(|it| it.0),
-        cap.event_id.map(|it| it.0),
+fn insert_cap(session: &mut dyn Session, cap: &Cap) -> Result<CapId, LedgerError> {
+    let sql = "-- insert_cap\n\
+        INSERT INTO caps (offer_id, campaign_id, event_id, cap_type, interval, limit_micros, at_cap, status, \
+        created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING cap_id";
+    let values = values![
+        cap.offer_id,
+        cap.campaign_id,
+        cap.event_id,
         cap.cap_type.name(),
         cap.interval.name(),
-        cap.limit.micros(),
+        cap.limit,
         cap.at_cap.name(),
         cap.status.name(),
-        cap.created.as_microsecond(),
+        cap.created,
     ];
-    tx.query_row(sql, values, |row| row.get(0)).map_err(backend)
+    single(session, sql, values)
+}
+
+/// Writes everything about a cap that can change.
+fn store_cap(session: &mut dyn Session, cap: &Cap) -> Result<(), LedgerError> {
+    let sql = "-- store_cap\n\
+        UPDATE caps SET interval = ?2, limit_micros = ?3, at_cap = ?4, status = ?5 WHERE cap_id = ?1";
+    let values = values![cap.id, cap.interval.name(), cap.limit, cap.at_cap.name(), cap.status.name()];
+    session.execute(sql, values).map(drop)
 }
 
 /// A redirect as its two columns, `redirect_url` and `redirect_offer_id`.
@@ -381,46 +399,46 @@ pub(super) fn redirect_columns(redirect: Option<&Redirect>) -> (Option<&str>, Op
     }
 }
 
-pub(super) fn redirect(row: &Row<'_, '_>) -> Result<Option<Redirect>, LedgerError> {
+pub(super) fn redirect(row: &Row<'_>) -> Result<Option<Redirect>, LedgerError> {
     if let Some(id) = row.get("redirect_offer_id")? {
-        return Ok(Some(Redirect::Offer(OfferId(id))));
+        return Ok(Some(Redirect::Offer(id)));
     }
     let url = row.parse_optional("redirect_url", |text| UrlTemplate::parse(text).ok())?;
     Ok(url.map(Redirect::Url))
 }
 
-pub(super) fn creative(row: &rusqlite::Row<'_>) -> Result<Creative, LedgerError> {
-    let row = Row::new("creatives", row);
+pub(super) fn creative(record: &Record) -> Result<Creative, LedgerError> {
+    let row = record.of("creatives");
     Ok(Creative {
-        id: CreativeId(row.get("creative_id")?),
-        offer_id: OfferId(row.get("offer_id")?),
+        id: row.get("creative_id")?,
+        offer_id: row.get("offer_id")?,
         name: row.get("name")?,
         status: row.parse("status", |text| text.parse().ok())?,
         url: row.parse_optional("url", |text| UrlTemplate::parse(text).ok())?,
-        created: row.time("created")?,
+        created: row.get("created")?,
     })
 }
 
-pub(super) fn landing_page(row: &rusqlite::Row<'_>) -> Result<LandingPage, LedgerError> {
-    let row = Row::new("landing_pages", row);
+pub(super) fn landing_page(record: &Record) -> Result<LandingPage, LedgerError> {
+    let row = record.of("landing_pages");
     Ok(LandingPage {
-        id: LandingPageId(row.get("landing_page_id")?),
-        offer_id: OfferId(row.get("offer_id")?),
+        id: row.get("landing_page_id")?,
+        offer_id: row.get("offer_id")?,
         name: row.get("name")?,
         url: row.parse("url", |text| UrlTemplate::parse(text).ok())?,
         weight: row.get("weight")?,
         status: row.parse("status", |text| text.parse().ok())?,
-        created: row.time("created")?,
+        created: row.get("created")?,
     })
 }
 
-pub(super) fn rule(row: &rusqlite::Row<'_>) -> Result<Rule, LedgerError> {
-    let row = Row::new("rule_versions", row);
+pub(super) fn rule(record: &Record) -> Result<Rule, LedgerError> {
+    let row = record.of("rule_versions");
     Ok(Rule {
-        id: RuleId(row.get("rule_id")?),
+        id: row.get("rule_id")?,
         version: row.get("version")?,
-        offer_id: OfferId(row.get("offer_id")?),
-        campaign_id: row.get::<Option<u32>>("campaign_id")?.map(CampaignId),
+        offer_id: row.get("offer_id")?,
+        campaign_id: row.get("campaign_id")?,
         position: row.get("position")?,
         rule_type: row.parse("rule_type", |text| text.parse().ok())?,
         status: row.parse("status", |text| text.parse().ok())?,
@@ -434,18 +452,18 @@ fn condition(line: &str) -> Option<Condition> {
     Condition::parse(target, values).ok()
 }
 
-pub(super) fn cap(row: &rusqlite::Row<'_>) -> Result<Cap, LedgerError> {
-    let row = Row::new("caps", row);
+pub(super) fn cap(record: &Record) -> Result<Cap, LedgerError> {
+    let row = record.of("caps");
     Ok(Cap {
-        id: CapId(row.get("cap_id")?),
-        offer_id: OfferId(row.get("offer_id")?),
-        campaign_id: row.get::<Option<u32>>("campaign_id")?.map(CampaignId),
-        event_id: row.get::<Option<u32>>("event_id")?.map(EventId),
+        id: row.get("cap_id")?,
+        offer_id: row.get("offer_id")?,
+        campaign_id: row.get("campaign_id")?,
+        event_id: row.get("event_id")?,
         cap_type: row.parse("cap_type", |text| text.parse().ok())?,
         interval: row.parse("interval", |text| text.parse().ok())?,
-        limit: row.amount("limit_micros")?,
+        limit: row.get("limit_micros")?,
         at_cap: row.parse("at_cap", |text| text.parse().ok())?,
         status: row.parse("status", |text| text.parse().ok())?,
-        created: row.time("created")?,
+        created: row.get("created")?,
     })
 }
