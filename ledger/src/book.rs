@@ -6,7 +6,9 @@ mod impressions;
 mod keys;
 mod network;
 mod nodes;
+mod pricing;
 mod segments;
+mod suppressions;
 mod traffic;
 
 use crate::LedgerError;

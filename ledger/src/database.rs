@@ -10,10 +10,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use domain::ids::{
-    AdvertiserId, AffiliateId, CampaignId, CapId, ClickId, ConversionId, CreativeId, EventId, KeyId,
-    LandingPageId, NodeNumber, OfferId, RuleId,
+    AdvertiserId, AffiliateId, BatchId, CampaignId, CapId, ClickId, ConversionId, CreativeId, EventId, KeyId,
+    LandingPageId, NodeNumber, OfferId, PriceRuleId, RuleId,
 };
-use domain::money::Amount;
+use domain::money::{Amount, ExchangeRate};
 use jiff::Timestamp;
 
 use crate::LedgerError;
@@ -100,6 +100,18 @@ impl From<Amount> for Value<'_> {
     }
 }
 
+impl From<ExchangeRate> for Value<'_> {
+    fn from(rate: ExchangeRate) -> Self {
+        Self::Integer(rate.steps())
+    }
+}
+
+impl From<BatchId> for Value<'_> {
+    fn from(id: BatchId) -> Self {
+        Self::from(id.0)
+    }
+}
+
 impl From<ConversionId> for Value<'_> {
     fn from(id: ConversionId) -> Self {
         Self::from(id.0)
@@ -165,6 +177,7 @@ ids!(
     KeyId,
     LandingPageId,
     OfferId,
+    PriceRuleId,
     RuleId
 );
 
@@ -231,6 +244,18 @@ impl FromValue for Amount {
 impl FromValue for ClickId {
     fn from_value(value: &Value<'_>) -> Option<Self> {
         FromValue::from_value(value).map(Self::from_bytes)
+    }
+}
+
+impl FromValue for ExchangeRate {
+    fn from_value(value: &Value<'_>) -> Option<Self> {
+        i64::from_value(value).and_then(Self::from_steps)
+    }
+}
+
+impl FromValue for BatchId {
+    fn from_value(value: &Value<'_>) -> Option<Self> {
+        FromValue::from_value(value).map(Self)
     }
 }
 

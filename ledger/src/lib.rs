@@ -14,8 +14,10 @@ mod keys;
 mod location;
 mod network;
 mod nodes;
+mod pricing;
 mod segments;
 mod sqlite;
+mod suppressions;
 mod traffic;
 
 pub use conversions::{Attempt, ConversionBook, Recorded, Submission};
@@ -26,13 +28,17 @@ pub use keys::{CreateKey, Key, KeyBook, KeyHash};
 pub use location::Location;
 pub use network::NetworkBook;
 pub use nodes::NodeBook;
+pub use pricing::PricingBook;
 pub use segments::SegmentCatalogue;
+pub use suppressions::{SuppressionBook, SuppressionCount};
 pub use traffic::TrafficBook;
 
 /// The whole book, as the rest of the program holds it.
 pub trait Ledger:
     NetworkBook
     + TrafficBook
+    + PricingBook
+    + SuppressionBook
     + ConversionBook
     + KeyBook
     + SegmentCatalogue
@@ -47,6 +53,8 @@ pub trait Ledger:
 impl<T> Ledger for T where
     T: NetworkBook
         + TrafficBook
+        + PricingBook
+        + SuppressionBook
         + ConversionBook
         + KeyBook
         + SegmentCatalogue

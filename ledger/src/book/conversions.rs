@@ -3,12 +3,13 @@
 mod list;
 mod record;
 
+use domain::adjustment::{Standing, Worth};
 use domain::click::Country;
 use domain::conversion::{Conversion, Price};
 use domain::conversion_query::{ConversionPage, ConversionQuery};
-use domain::ids::{ClickId, ConversionId, EventId, OfferId};
+use domain::ids::{ClickId, ConversionId, EventId, OfferId, PriceRuleId};
 use domain::network::DEFAULT_EVENT;
-use domain::pricing::PriceScope;
+use domain::pricing::PriceSource;
 
 use super::Book;
 use crate::LedgerError;
@@ -108,7 +109,10 @@ fn read_attempt(record: &Record) -> Result<Attempt, LedgerError> {
 
 fn read_conversion(record: &Record) -> Result<Conversion, LedgerError> {
     let row = record.of("conversions");
-    let scope = |column| row.parse(column, PriceScope::from_name);
+    let source = |scope, rule, version| {
+        let rule = row.get::<Option<PriceRuleId>>(rule)?.zip(row.get(version)?);
+        Ok::<_, LedgerError>(PriceSource { scope: row.parse(scope, |text| text.parse().ok())?, rule })
+    };
     Ok(Conversion {
         id: row.get("conversion_id")?,
         offer_id: row.get("offer_id")?,
@@ -118,6 +122,8 @@ fn read_conversion(record: &Record) -> Result<Conversion, LedgerError> {
         creative_id: row.get("creative_id")?,
         click_id: row.get("click_id")?,
         event_id: row.get("event_id")?,
+        door: row.parse("door", |text| text.parse().ok())?,
+        batch_id: row.get("batch_id")?,
         unique_id: row.get("unique_id")?,
         order_id: row.get("order_id")?,
         adv: [row.get("adv1")?, row.get("adv2")?, row.get("adv3")?, row.get("adv4")?, row.get("adv5")?],
@@ -131,15 +137,23 @@ fn read_conversion(record: &Record) -> Result<Conversion, LedgerError> {
         country: row.parse("country", |text| {
             if text.is_empty() { Some(Country::UNKNOWN) } else { Country::new(text) }
         })?,
+        device: row.parse("device", |text| text.parse().ok())?,
         currency: row.parse("currency", |text| text.parse().ok())?,
+        exchange_rate: row.get("exchange_rate")?,
         price: Price {
             payout: row.get("original_payout")?,
-            payout_scope: scope("payout_scope")?,
+            payout_source: source("payout_scope", "payout_rule_id", "payout_rule_version")?,
             revenue: row.get("original_revenue")?,
-            revenue_scope: scope("revenue_scope")?,
+            revenue_source: source("revenue_scope", "revenue_rule_id", "revenue_rule_version")?,
             amount: row.get("amount")?,
         },
-        status: row.parse("status", |text| text.parse().ok())?,
+        cap_id: row.get("cap_id")?,
+        standing: Standing {
+            status: row.parse("status", |text| text.parse().ok())?,
+            price: Worth { payout: row.get("price_payout")?, revenue: row.get("price_revenue")? },
+        },
+        adjustments: row.get("adjustments")?,
+        approve_at: row.get("approve_at")?,
         conversion_date: row.get("conversion_date")?,
         recorded_at: row.get("recorded_at")?,
         last_updated: row.get("last_updated")?,

@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use domain::conversion::{Conversion, ConversionCall, First, Price, Prior, Refusal, Verdict, judge};
+use domain::conversion::{
+    Accepted, Conversion, ConversionCall, First, Price, Prior, Refusal, Verdict, judge,
+};
 use domain::ids::{ClickId, ConversionId, EventId, OfferId};
-use domain::status::ConversionStatus;
 
 use super::{INSERT_ATTEMPT, attempt_row, firsts_on_clicks, read_conversion};
 use crate::LedgerError;
@@ -28,7 +29,7 @@ pub(super) fn record(
 
 /// The offers that may get a conversion. A number that only the caller knows is none.
 fn offers(submissions: &[Submission]) -> Vec<OfferId> {
-    let offers = submissions.iter().filter_map(|it| it.terms.offer.as_ref());
+    let offers = submissions.iter().filter_map(|it| it.terms.network.offer(it.call.offer_id));
     offers.map(|offer| offer.id).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
@@ -95,19 +96,17 @@ impl Facts {
 
     fn prior(&self, submission: &Submission) -> Prior {
         let same = self.same_unique_id(submission).map(|place| &self.conversions[place]);
-        let same_click =
-            |it: &&Conversion| submission.click.as_ref().is_some_and(|click| click.id == it.click_id);
         Prior {
-            repeat: same.filter(same_click).map(first),
-            same_unique_id: same.map(|it| it.id),
+            same_unique_id: same.map(first),
             on_click: click_key(submission).and_then(|key| self.on_click.get(&key)).copied(),
+            ..Prior::default()
         }
     }
 
     fn judge(&mut self, submission: &Submission) -> Judged {
         let Submission { call, click, terms } = submission;
         match judge(call, click.as_ref(), terms, &self.prior(submission)) {
-            Verdict::New(price, status) => Judged::New(self.add(submission, price, status)),
+            Verdict::New(accepted) => Judged::New(self.add(submission, &accepted)),
             Verdict::Same { conflict, .. } => {
                 let first = self.same_unique_id(submission).expect("judged to repeat it");
                 Judged::Same { first, conflict }
@@ -116,7 +115,7 @@ impl Facts {
         }
     }
 
-    fn add(&mut self, submission: &Submission, price: Price, status: ConversionStatus) -> usize {
+    fn add(&mut self, submission: &Submission, accepted: &Accepted) -> usize {
         let place = self.conversions.len();
         let id = ConversionId(ADDED + place as u64);
         if let Some(key) = unique_key(submission) {
@@ -125,7 +124,7 @@ impl Facts {
         if let Some(key) = click_key(submission) {
             self.on_click.entry(key).or_insert(id);
         }
-        self.conversions.push(new_conversion(id, submission, price, status));
+        self.conversions.push(new_conversion(id, submission, accepted));
         place
     }
 
@@ -169,51 +168,33 @@ impl Facts {
 /// become none.
 fn unique_key(submission: &Submission) -> Option<(OfferId, EventId, String)> {
     let Submission { call, click, terms } = submission;
-    (click.is_some() && terms.offer.is_some() && !call.unique_id.is_empty()).then_some(())?;
+    (click.is_some() && terms.network.offer(call.offer_id).is_some() && !call.unique_id.is_empty()).then_some(())?;
     Some((call.offer_id, call.event_id?, storable(&call.unique_id).into_owned()))
 }
 
 /// What finds the first conversion of the same click.
 fn click_key(submission: &Submission) -> Option<(ClickId, EventId)> {
-    submission.terms.offer.as_ref()?;
+    submission.terms.network.offer(submission.call.offer_id)?;
     submission.click.as_ref().map(|it| it.id).zip(submission.call.event_id)
 }
 
 fn first(conversion: &Conversion) -> First {
     let Price { payout, revenue, amount, .. } = conversion.price;
-    First { id: conversion.id, payout, revenue, amount }
+    First { id: conversion.id, click_id: conversion.click_id, payout, revenue, amount }
 }
 
-fn new_conversion(
-    id: ConversionId,
-    submission: &Submission,
-    price: Price,
-    status: ConversionStatus,
-) -> Conversion {
+fn new_conversion(id: ConversionId, submission: &Submission, accepted: &Accepted) -> Conversion {
     let Submission { call, click, terms } = submission;
     let click = click.as_ref().expect("judged new only with its click");
-    let offer = terms.offer.as_ref().expect("judged new only with its offer");
+    let new = Conversion::new(call, click, terms, accepted).expect("judged new only with offer and event");
     let kept = |text: &String| storable(text).into_owned();
     Conversion {
         id,
-        offer_id: offer.id,
-        advertiser_id: offer.advertiser_id,
-        affiliate_id: click.affiliate_id,
-        campaign_id: terms.campaign.as_ref().map(|it| it.id).or(click.campaign_id),
-        creative_id: click.creative_id,
-        click_id: click.id,
-        event_id: call.event_id.expect("judged new only with its event"),
-        unique_id: kept(&call.unique_id),
-        order_id: kept(&call.order_id),
-        adv: call.adv.each_ref().map(kept),
-        sub_ids: click.sub_ids.each_ref().map(kept),
-        country: click.country,
-        currency: offer.currency,
-        price,
-        status,
-        conversion_date: call.conversion_date,
-        recorded_at: call.received_at,
-        last_updated: call.received_at,
+        unique_id: kept(&new.unique_id),
+        order_id: kept(&new.order_id),
+        adv: new.adv.each_ref().map(kept),
+        sub_ids: new.sub_ids.each_ref().map(kept),
+        ..new
     }
 }
 
@@ -222,24 +203,32 @@ const INSERT_CONVERSION: &str = "-- insert_conversion\n\
     click_id, unique_id, order_id, adv1, adv2, adv3, adv4, adv5, \
     sub_id_1, sub_id_2, sub_id_3, sub_id_4, sub_id_5, country, currency, amount, \
     original_payout, payout_scope, original_revenue, revenue_scope, status, payout, revenue, \
-    click_date, conversion_date, recorded_at, last_updated) \
+    click_date, conversion_date, recorded_at, last_updated, \
+    door, batch_id, device, exchange_rate, \
+    payout_rule_id, payout_rule_version, revenue_rule_id, revenue_rule_version, \
+    cap_id, price_payout, price_revenue, adjustments, approve_at) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, \
     ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
     ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, \
     ?23, ?24, ?25, ?26, ?27, ?28, ?29, \
-    ?30, ?31, ?32, ?33) RETURNING conversion_id";
+    ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?44, ?45, ?46) \
+    RETURNING conversion_id";
 
 fn conversion_row(it: &Conversion) -> Vec<Value<'_>> {
     let [adv1, adv2, adv3, adv4, adv5] = &it.adv;
     let [sub_id_1, sub_id_2, sub_id_3, sub_id_4, sub_id_5] = &it.sub_ids;
+    let (payout, revenue) = (it.price.payout_source, it.price.revenue_source);
     #[rustfmt::skip]
     let values = values![
         it.offer_id, it.event_id, it.advertiser_id, it.affiliate_id, it.campaign_id, it.creative_id,
         it.click_id, &it.unique_id, &it.order_id, adv1, adv2, adv3, adv4, adv5,
         sub_id_1, sub_id_2, sub_id_3, sub_id_4, sub_id_5, it.country.as_str(), it.currency.as_str(), it.price.amount,
-        it.price.payout, it.price.payout_scope.name(), it.price.revenue, it.price.revenue_scope.name(),
-        it.status.name(), it.payout(), it.revenue(),
+        it.price.payout, payout.scope.name(), it.price.revenue, revenue.scope.name(),
+        it.standing.status.name(), it.payout(), it.revenue(),
         it.click_id.time(), it.conversion_date, it.recorded_at, it.last_updated,
+        it.door.name(), it.batch_id, it.device.name(), it.exchange_rate,
+        payout.rule.map(|it| it.0), payout.rule.map(|it| it.1), revenue.rule.map(|it| it.0), revenue.rule.map(|it| it.1),
+        it.cap_id, it.standing.price.payout, it.standing.price.revenue, it.adjustments, it.approve_at,
     ];
     values
 }
