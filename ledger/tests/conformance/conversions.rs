@@ -8,7 +8,7 @@ use domain::ids::{AdvertiserId, AffiliateId, ConversionId, OfferId};
 use domain::status::ConversionStatus;
 use ledger::{Ledger, Recorded, Submission};
 
-use crate::sample::{Open, amount, at, click, record, submission};
+use crate::sample::{Open, amount, at, click, record, submission, with_campaign};
 
 fn new(recorded: Recorded) -> Conversion {
     match recorded {
@@ -222,6 +222,7 @@ pub fn every_sort_pages_through_each_conversion_once(open: Open<'_>) {
 
 pub fn filters_count_and_list_the_same_rows(open: Open<'_>) {
     let ledger = open();
+    with_campaign(&*ledger);
     let all = populate(&*ledger);
     let check = |filter: ConversionFilter, wanted: &dyn Fn(&Conversion) -> bool| {
         let query = ConversionQuery {
