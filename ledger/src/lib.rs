@@ -14,6 +14,10 @@ mod keys;
 mod location;
 mod network;
 mod nodes;
+mod postgres;
+#[cfg(test)]
+#[path = "../tests/shared/schema.rs"]
+mod schema;
 mod segments;
 mod sqlite;
 mod traffic;
@@ -26,6 +30,7 @@ pub use keys::{CreateKey, Key, KeyBook, KeyHash};
 pub use location::Location;
 pub use network::NetworkBook;
 pub use nodes::NodeBook;
+pub use postgres::{BadPostgresUrl, PostgresUrl};
 pub use segments::SegmentCatalogue;
 pub use traffic::TrafficBook;
 
