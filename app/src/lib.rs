@@ -63,7 +63,7 @@ pub use list_conversions::{ConversionList, ConversionRow};
 pub use open::{OpenError, Opened, Parts, open};
 pub use places::{PlaceFileError, PlaceFiles};
 pub use record_click::{NotSent, Remember, Sent, Visit};
-pub use record_conversion::{RecordConversionError, RecordedConversion};
+pub use record_conversion::{RecordConversionError, RecordedConversion, SentCall};
 pub use record_server_click::{RecordClickError, ServerClick};
 pub use seal::Sealer;
 pub use upkeep::{Upkeep, UpkeepSettings};

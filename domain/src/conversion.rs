@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::click::{Click, Country};
+use crate::details::Details;
 use crate::ids::{
     AdvertiserId, AffiliateId, CampaignId, ClickId, ConversionId, CreativeId, EventId, KeyId, OfferId,
 };
@@ -45,6 +46,8 @@ pub struct ConversionCall {
     pub conversion_date: Timestamp,
     /// The call as it came, without its key.
     pub raw: String,
+    /// What else it carries, and where it came from.
+    pub details: Details,
 }
 
 /// What the network says about the offer called for and the click's parties, at the time of the call.
@@ -361,6 +364,7 @@ mod tests {
             received: None,
             conversion_date: received_at,
             raw: String::new(),
+            details: Details::default(),
         };
         Case {
             call,
