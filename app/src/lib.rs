@@ -23,6 +23,7 @@ mod open;
 mod places;
 mod record_click;
 mod record_conversion;
+mod record_conversions;
 mod record_server_click;
 mod retain;
 #[cfg(test)]
