@@ -23,8 +23,8 @@ use crate::{App, Failure, RecordConversionError};
 
 /// The key of those who have none.
 const NO_KEY: KeyId = KeyId(0);
-/// How many clicks are looked through for one of a device, the newest first: 1,000,000 take some tens of
-/// milliseconds, and no stranger's call may take longer.
+/// How many clicks are looked through for one of a device, the newest first: an install follows its click
+/// within hours, and a stranger's call may not read a whole archive.
 const LOOKED_THROUGH_MAX: usize = 1_000_000;
 /// How long a call waits until it may look for a device's click: one does so at a time.
 const LOOK_WITHIN: Duration = Duration::from_secs(2);
