@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use domain::access::Caller;
 use domain::click::Click;
-use domain::conversion::{Conversion, ConversionCall, Refusal, Terms};
+use domain::conversion::{Conversion, ConversionCall, Door, Refusal, Terms};
 use domain::conversion_request::{self, BadParameter, CLICK_ID_CHARS_MAX, Circumstances, TEXT_CHARS_MAX};
-use domain::ids::ClickId;
-use domain::network::PartyStatus;
+use domain::dialect::{self, CallField};
+use domain::ids::{ClickId, EventId, OfferId};
 use jiff::Timestamp;
 use ledger::{Attempt, Recorded, Submission};
 
 use crate::failure::blocking;
-use crate::{App, Failure};
+use crate::{App, Failure, Settings, fingerprints};
 
 /// A conversion on record, by this call or by the one it repeats.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,9 +54,15 @@ impl App {
     ) -> Result<RecordedConversion, RecordConversionError> {
         caller.may_record()?;
         let now = self.clock.now();
-        let circumstances = Circumstances { key_id: caller.key_id, now, zone: &self.settings.zone };
+        let zone = &self.settings.zone;
+        let circumstances = Circumstances { door: Door::Api, key_id: caller.key_id, now, zone };
         let outcome = match conversion_request::read(get, raw.clone(), circumstances) {
-            Ok(call) => self.judge_call(caller, call).await,
+            Ok(mut call) => {
+                call.event_id = call.event_id.or_else(|| self.event_of(call.offer_id, get));
+                call.fingerprints = fingerprints::of_call(get);
+                call.is_backfill = caller.grant.may_backfill;
+                self.judge_call(caller, call).await
+            }
             Err(bad) => Err(RecordConversionError::BadParameter(bad)),
         };
         match &outcome {
@@ -85,22 +91,8 @@ impl App {
             return Err(Failure::NotPermitted.into());
         }
         let click = self.find_click(&call.click_id).await?;
-        // A click that was redirected to this offer is paid as its affiliate's campaign there says.
-        let campaign_of = |click: &Click| {
-            if click.offer_id == call.offer_id {
-                network.campaign(click.campaign_id?)
-            } else {
-                network.campaign_of(click.affiliate_id, call.offer_id)
-            }
-        };
-        let terms = Terms {
-            offer: offer.map(Arc::clone),
-            affiliate: click.as_ref().and_then(|it| network.affiliate(it.affiliate_id)).map(Arc::clone),
-            campaign: click.as_ref().and_then(campaign_of).map(Arc::clone),
-            advertiser_active: offer
-                .and_then(|it| network.advertiser(it.advertiser_id))
-                .is_some_and(|it| it.status == PartyStatus::Active),
-        };
+        let Settings { zone, currency, .. } = &self.settings;
+        let terms = Terms { network: Arc::clone(&network), zone: zone.clone(), currency: *currency };
         match self.conversions.record(Submission { call, click, terms }).await? {
             Recorded::New(conversion) => {
                 Ok(RecordedConversion { conversion, repeated: false, conflict: false })
@@ -116,6 +108,13 @@ impl App {
             }
             Recorded::Refused(refusal) => Err(RecordConversionError::Refused(refusal)),
         }
+    }
+
+    /// The event of the offer's advertiser that a call names.
+    fn event_of<'p>(&self, offer_id: OfferId, get: impl Fn(&str) -> Option<&'p str>) -> Option<EventId> {
+        let network = self.network.load();
+        let (_, text) = dialect::find(CallField::Event, get)?;
+        network.find_event(network.offer(offer_id)?.advertiser_id, text)
     }
 
     /// The click of that id, looked up as sent: a text that is no click id is the id of no click.
@@ -138,12 +137,13 @@ impl App {
         outcome: &str,
         reason: String,
     ) -> Result<(), Failure> {
-        use domain::dialect::{CallField, find};
         let text = |field, chars_max| -> String {
-            find(field, &get).map(|(_, value)| value.chars().take(chars_max).collect()).unwrap_or_default()
+            dialect::find(field, &get)
+                .map(|(_, value)| value.chars().take(chars_max).collect())
+                .unwrap_or_default()
         };
         let attempt = Attempt {
-            offer_id: find(CallField::OfferId, &get).and_then(|(_, value)| value.parse().ok()),
+            offer_id: dialect::find(CallField::OfferId, &get).and_then(|(_, value)| value.parse().ok()),
             received_at,
             key_id: caller.key_id,
             click_id: text(CallField::ClickId, CLICK_ID_CHARS_MAX),

@@ -80,7 +80,14 @@ pub enum BadGrant {
 impl Grant {
     /// A grant of the scope and nothing more.
     pub fn of(scope: Scope) -> Self {
-        Self { scope, offer_id: None, advertiser_id: None, affiliate_id: None, may_override: false, may_backfill: false }
+        Self {
+            scope,
+            offer_id: None,
+            advertiser_id: None,
+            affiliate_id: None,
+            may_override: false,
+            may_backfill: false,
+        }
     }
 
     /// Refuses combinations that would mean nothing.

@@ -30,7 +30,7 @@ pub use network::NetworkBook;
 pub use nodes::NodeBook;
 pub use pricing::PricingBook;
 pub use segments::SegmentCatalogue;
-pub use suppressions::{SuppressionBook, SuppressionCount};
+pub use suppressions::SuppressionBook;
 pub use traffic::TrafficBook;
 
 /// The whole book, as the rest of the program holds it.

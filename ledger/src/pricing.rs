@@ -29,10 +29,19 @@ pub trait PricingBook {
     fn create_price_rule(&self, create: CreatePriceRule, now: Timestamp) -> Changed<PriceRule>;
 
     /// Changes what is present in `change`, as a new version. The versions before it are kept.
-    fn update_price_rule(&self, id: PriceRuleId, change: PriceRuleChange, now: Timestamp) -> Changed<PriceRule>;
+    fn update_price_rule(
+        &self,
+        id: PriceRuleId,
+        change: PriceRuleChange,
+        now: Timestamp,
+    ) -> Changed<PriceRule>;
 
     /// A price rule as it was in that version.
-    fn find_price_rule_version(&self, id: PriceRuleId, version: u32) -> Result<Option<PriceRule>, LedgerError>;
+    fn find_price_rule_version(
+        &self,
+        id: PriceRuleId,
+        version: u32,
+    ) -> Result<Option<PriceRule>, LedgerError>;
 
     /// Says what a tier's campaigns of an offer pay and earn, instead of what was said before. A price
     /// that says neither is taken away.

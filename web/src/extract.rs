@@ -16,7 +16,8 @@ use hyper::{Request, StatusCode};
 use crate::Web;
 use crate::error::ApiError;
 use crate::params::{API_KEY, Params};
-use crate::server::Secure;
+use crate::server::{Peer, Secure};
+use crate::tracking::address;
 
 /// The longest query string, in bytes.
 const QUERY_BYTES_MAX: usize = 8 * 1024;
@@ -51,7 +52,9 @@ impl FromRequest<Web> for Keyed {
             Err(error) => problem = problem.or(Some(error)),
         }
         let secret = secret(&head.headers, &params).ok_or_else(ApiError::invalid_api_key)?;
-        let caller = web.app.authenticate(&secret).await?.ok_or_else(ApiError::invalid_api_key)?;
+        let Peer(peer) = *head.extensions.get().expect("every request that is routed has its peer");
+        let address = address::of(peer, &head.headers, &web.options.trusted_proxies);
+        let caller = web.app.authenticate(&secret, address).await?.ok_or_else(ApiError::invalid_api_key)?;
         if let Some(problem) = problem {
             return Err(problem);
         }

@@ -1,6 +1,6 @@
 //! Tracking links: no login, no database, nothing awaited but the journal.
 
-mod address;
+pub(crate) mod address;
 pub(crate) mod cookies;
 mod guard;
 mod host;

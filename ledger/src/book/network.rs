@@ -10,9 +10,7 @@ use domain::time::Zone;
 use domain::tokens::UrlTemplate;
 use jiff::Timestamp;
 
-use super::pricing::{
-    PRESENT_PRICE_RULES, dated_rate, event, offer_event, price_rule, rate, tier_price,
-};
+use super::pricing::{PRESENT_PRICE_RULES, dated_rate, event, offer_event, price_rule, rate, tier_price};
 use super::traffic::{
     PRESENT_RULES, cap, creative, find_creative, landing_page, redirect, redirect_columns, redirect_problem,
     rule,
@@ -314,7 +312,10 @@ fn store_campaign(session: &mut dyn Session, campaign: &Campaign) -> Result<(), 
     session.execute(sql, values).map(drop)
 }
 
-pub(super) fn find_advertiser(session: &mut dyn Session, id: AdvertiserId) -> Result<Option<Advertiser>, LedgerError> {
+pub(super) fn find_advertiser(
+    session: &mut dyn Session,
+    id: AdvertiserId,
+) -> Result<Option<Advertiser>, LedgerError> {
     let sql = "-- find_advertiser\nSELECT * FROM advertisers WHERE advertiser_id = ?1";
     one(session, sql, values![id], advertiser)
 }

@@ -112,9 +112,8 @@ impl<D: Database> PricingBook for Book<D> {
         now: Timestamp,
     ) -> Changed<PriceRule> {
         self.change(|session| {
-            let sql = format!(
-                "-- update_price_rule\nSELECT * FROM {PRESENT_PRICE_RULES} WHERE price_rule_id = ?1"
-            );
+            let sql =
+                format!("-- update_price_rule\nSELECT * FROM {PRESENT_PRICE_RULES} WHERE price_rule_id = ?1");
             let Some(mut found) = one(session, &sql, values![id], price_rule)? else {
                 return Ok(Err(Rejected::NotFound(EntityKind::PriceRule)));
             };
@@ -162,7 +161,8 @@ impl<D: Database> PricingBook for Book<D> {
     fn cap_used(&self, caps: &[(CapId, OfferId, Window)]) -> Result<Vec<i64>, LedgerError> {
         let sql = "-- cap_used\n\
             SELECT used FROM cap_counters WHERE offer_id = ?1 AND cap_id = ?2 AND window_from = ?3";
-        let keys: Vec<_> = caps.iter().map(|(cap, offer, window)| values![*offer, *cap, window.from]).collect();
+        let keys: Vec<_> =
+            caps.iter().map(|(cap, offer, window)| values![*offer, *cap, window.from]).collect();
         let used = |found: Vec<Record>| match found.first() {
             Some(record) => record.of("cap_counters").get("used"),
             None => Ok(0),

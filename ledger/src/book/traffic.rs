@@ -303,7 +303,11 @@ fn cap_problem(session: &mut dyn Session, cap: &Cap) -> Result<Option<Rejected>,
 }
 
 /// The position after all others of the offer, from 1.
-pub(super) fn next_position(session: &mut dyn Session, from: &str, offer_id: OfferId) -> Result<u32, LedgerError> {
+pub(super) fn next_position(
+    session: &mut dyn Session,
+    from: &str,
+    offer_id: OfferId,
+) -> Result<u32, LedgerError> {
     let sql = format!(
         "-- next_position\nSELECT coalesce(max(position), 0) FROM {from} \
          WHERE offer_id = ?1 AND status <> 'deleted'"

@@ -168,7 +168,8 @@ impl Facts {
 /// become none.
 fn unique_key(submission: &Submission) -> Option<(OfferId, EventId, String)> {
     let Submission { call, click, terms } = submission;
-    (click.is_some() && terms.network.offer(call.offer_id).is_some() && !call.unique_id.is_empty()).then_some(())?;
+    (click.is_some() && terms.network.offer(call.offer_id).is_some() && !call.unique_id.is_empty())
+        .then_some(())?;
     Some((call.offer_id, call.event_id?, storable(&call.unique_id).into_owned()))
 }
 
