@@ -17,7 +17,7 @@ use domain::network::{DEFAULT_EVENT, Network};
 use ledger::{Attempt, Recorded, Submission};
 
 use crate::failure::blocking;
-use crate::{App, Failure};
+use crate::{App, Failure, fingerprints};
 
 /// A conversion call as it came.
 pub struct SentCall<'p> {
@@ -88,7 +88,11 @@ impl App {
         let circumstances = Circumstances { key_id: caller.key_id, now, zone: &self.settings.zone, origin };
         let read = || conversion_request::read(sent, raw.clone(), circumstances);
         let outcome = match problem.map_or_else(read, Err) {
-            Ok(call) => self.judge_call(caller, call).await,
+            Ok(call) => {
+                let fingerprints = fingerprints::of_call(|name| sent.get(name));
+                let is_backfill = caller.grant.may_backfill;
+                self.judge_call(caller, ConversionCall { fingerprints, is_backfill, ..call }).await
+            }
             Err(bad) => Err(RecordConversionError::BadParameter(bad)),
         };
         // What the rules refuse has its attempt from the ledger.

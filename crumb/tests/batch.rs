@@ -3,7 +3,7 @@
 use domain::access::{Grant, Scope};
 use domain::ids::OfferId;
 use ledger::ConversionBook as _;
-use ledger::sqlite::SqliteLedger;
+use ledger::Location;
 use serde_json::{Value, json};
 use testkit::{Answer, Client, TestServer};
 
@@ -65,7 +65,7 @@ fn every_row_has_its_own_answer_and_its_own_attempt() {
     assert_eq!(parameters, ["payout", "body", "items[0].price", "e"]);
     let again = send(&server.client, &json!([rows[0], rows[0]]));
     assert_eq!(again.json()["repeated"], 2);
-    let ledger = SqliteLedger::open(&server.folder().join("ledger.sqlite")).expect("a ledger");
+    let ledger = Location::file(server.folder().join("ledger.sqlite")).open().expect("a ledger");
     let kept = |click: &str| {
         let attempts = ledger.list_attempts(click).expect("listed");
         let mut outcomes: Vec<_> = attempts.into_iter().map(|it| it.outcome).collect();

@@ -1,13 +1,13 @@
 //! `p.ashx`: conversions without a key, from pages and servers.
 
 use ledger::ConversionBook as _;
-use ledger::sqlite::SqliteLedger;
+use ledger::Location;
 use serde_json::Value;
 use testkit::{Answer, TestServer};
 
 /// What the attempts that named this click became: outcome and reason.
 fn attempts(server: &TestServer, click_id: &str) -> Vec<(String, String)> {
-    let ledger = SqliteLedger::open(&server.folder().join("ledger.sqlite")).expect("a ledger");
+    let ledger = Location::file(server.folder().join("ledger.sqlite")).open().expect("a ledger");
     let attempts = ledger.list_attempts(click_id).expect("listed");
     attempts.into_iter().map(|it| (it.outcome, it.reason)).collect()
 }

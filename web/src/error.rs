@@ -8,8 +8,10 @@ use axum::response::{IntoResponse, Response};
 use domain::access::NotPermitted;
 use domain::conversion::Refusal;
 use domain::conversion_request::BadParameter;
-use domain::ids::ConversionId;
+use domain::ids::{CapId, ConversionId};
+use domain::network::DEFAULT_EVENT;
 use domain::network_change::{EntityKind, Rejected};
+use domain::pricing::PRICE_TARGETS;
 use domain::routing::Unattributable;
 use domain::targeting::TARGETS;
 use hyper::StatusCode;
@@ -29,6 +31,7 @@ pub(crate) struct ApiError {
     message: String,
     parameter: Option<String>,
     conversion_id: Option<ConversionId>,
+    cap_id: Option<CapId>,
     request_id: Option<String>,
 }
 
@@ -49,6 +52,8 @@ pub(crate) struct ErrorView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     conversion_id: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    cap_id: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
 }
 
@@ -64,6 +69,7 @@ impl ApiError {
             message: &self.message,
             parameter: self.parameter.as_deref(),
             conversion_id: self.conversion_id.map(|id| id.0),
+            cap_id: self.cap_id.map(|id| id.0),
             request_id: self.request_id.as_deref(),
         }
     }
@@ -130,6 +136,8 @@ impl ApiError {
             EntityKind::LandingPage => ("landing_page_not_found", "Landing Page Not Found"),
             EntityKind::Rule => ("rule_not_found", "Rule Not Found"),
             EntityKind::Cap => ("cap_not_found", "Cap Not Found"),
+            EntityKind::Event => ("event_not_found", "Event Not Found"),
+            EntityKind::PriceRule => ("price_rule_not_found", "Price Rule Not Found"),
         };
         let parameter = Some(parameter.to_owned());
         Self { parameter, ..Self::new(StatusCode::NOT_FOUND, code, message) }
@@ -216,10 +224,23 @@ impl From<Rejected> for ApiError {
             }
             Rejected::UnsuitableAtCap => invalid("at_cap", "does not suit the cap_type"),
             Rejected::UnevenLimit => invalid("limit", "a whole number is expected"),
-            Rejected::NoConditions => {
-                let message = format!("a rule needs at least one of {}", TARGETS.join(", "));
+            Rejected::NoConditions(kind) => {
+                let targets = if kind == EntityKind::PriceRule { PRICE_TARGETS } else { TARGETS };
+                let rule = kind.name().replace('_', " ");
+                let message = format!("a {rule} needs at least one of {}", targets.join(", "));
                 Self::new(StatusCode::BAD_REQUEST, "missing_parameter", message)
             }
+            Rejected::NoPrice => {
+                let message = "a price rule needs a payout or a revenue";
+                Self::new(StatusCode::BAD_REQUEST, "missing_parameter", message)
+            }
+            Rejected::EventExists(DEFAULT_EVENT) => {
+                conflict("every offer has an event of that name: its default one".to_owned())
+            }
+            Rejected::EventExists(id) => {
+                conflict(format!("the advertiser has an event of that name already: {id}"))
+            }
+            Rejected::EventOfOtherAdvertiser => invalid("event_id", "not an event of the offer's advertiser"),
         }
     }
 }
@@ -273,6 +294,12 @@ impl From<Refusal> for ApiError {
             Refusal::AffiliateNotActive => unprocessable("the affiliate is not active"),
             Refusal::ClickNotAccepted => unprocessable("the click never reached the offer"),
             Refusal::ClickExpired => unprocessable("the click is older than the offer's session"),
+            Refusal::TooSoon => unprocessable("sooner after the click than the offer allows"),
+            Refusal::TooLate => unprocessable("later after the click than the offer allows"),
+            Refusal::Suppressed => unprocessable("a suppression list names it"),
+            Refusal::CapReached(cap_id) => {
+                Self { cap_id: Some(cap_id), ..unprocessable("a cap of the offer is used up") }
+            }
             Refusal::AmountRequired => unprocessable("amount is required: the offer pays a percentage of it"),
             Refusal::DuplicateConversion(first) => Self {
                 conversion_id: Some(first),

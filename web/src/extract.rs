@@ -11,13 +11,15 @@ use domain::access::Caller;
 use domain::conversion_request::BadParameter;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::header::{self, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
 use serde_json::value::RawValue;
 
 use crate::Web;
 use crate::error::ApiError;
 use crate::params::{API_KEY, Fields, Params};
-use crate::server::Secure;
+use crate::server::{Peer, Secure};
+use crate::tracking::address;
 
 /// The longest query string, in bytes.
 const QUERY_BYTES_MAX: usize = 8 * 1024;
@@ -58,7 +60,7 @@ impl FromRequest<Web> for Keyed {
             Err(error) => problem = problem.or(Some(error)),
         }
         let secret = secret(&head.headers, &params).ok_or_else(ApiError::invalid_api_key)?;
-        let caller = holder(web, &secret).await?;
+        let caller = holder(web, &head, &secret).await?;
         if let Some(problem) = problem {
             return Err(problem);
         }
@@ -90,7 +92,7 @@ impl FromRequest<Web> for KeyedRows {
         check_head(&head.headers, head.uri.query())?;
         let (params, problem) = Params::read_query(head.uri.query().unwrap_or_default());
         let known = match secret(&head.headers, &params) {
-            Some(secret) => Some(holder(web, &secret).await?),
+            Some(secret) => Some(holder(web, &head, &secret).await?),
             None => None,
         };
         let bytes_max = if known.is_some() { BATCH_BYTES_MAX } else { BODY_BYTES_MAX };
@@ -98,7 +100,7 @@ impl FromRequest<Web> for KeyedRows {
         let batch = body.and_then(|body| Batch::read(&head.headers, &body));
         let caller = match (known, &batch) {
             (Some(caller), _) => caller,
-            (None, Ok(Batch { api_key: Some(secret), .. })) => holder(web, secret).await?,
+            (None, Ok(Batch { api_key: Some(secret), .. })) => holder(web, &head, secret).await?,
             (None, _) => return Err(ApiError::invalid_api_key()),
         };
         if let Some(problem) = problem {
@@ -158,9 +160,11 @@ fn check_head(headers: &HeaderMap, query: Option<&str>) -> Result<(), ApiError> 
     Ok(())
 }
 
-/// Whoever has this key.
-async fn holder(web: &Web, secret: &str) -> Result<Caller, ApiError> {
-    web.app.authenticate(secret).await?.ok_or_else(ApiError::invalid_api_key)
+/// Whoever has this key and may use it where the request comes from.
+async fn holder(web: &Web, head: &Parts, secret: &str) -> Result<Caller, ApiError> {
+    let Peer(peer) = *head.extensions.get().expect("every request that is routed has its peer");
+    let address = address::of(peer, &head.headers, &web.options.trusted_proxies);
+    web.app.authenticate(secret, address).await?.ok_or_else(ApiError::invalid_api_key)
 }
 
 async fn collect(body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {

@@ -7,6 +7,8 @@ use std::str::FromStr;
 
 use domain::conversion_request::{BadParameter, Parameters};
 use domain::order::SentItem;
+use domain::pricing::PRICE_TARGETS;
+use domain::suppression::SuppressionKind;
 use domain::targeting::TARGETS;
 use domain::time::DateInput;
 use jiff::tz::TimeZone;
@@ -18,6 +20,8 @@ use serde_json::Value;
 const ROWS_DEFAULT: u32 = 100;
 /// The field a key comes in.
 pub(crate) const API_KEY: &str = "api_key";
+/// The field that what a suppression list is to hold comes in.
+pub(crate) const VALUES: &str = "values";
 
 /// The line items of an order.
 const ITEMS: &str = "items";
@@ -86,7 +90,7 @@ impl Params {
                 Value::Bool(flag) => Some(flag.to_string()),
                 Value::Number(number) => Some(number.to_string()),
                 Value::String(text) => Some(text),
-                Value::Array(values) if TARGETS.contains(&&*name) => Some(list(&name, values)?),
+                Value::Array(values) if takes_list(&name) => Some(list(&name, values)?),
                 Value::Array(_) | Value::Object(_) => {
                     return Err(BadParameter::invalid(&name, "a text, number or true/false is expected"));
                 }
@@ -218,10 +222,13 @@ impl Params {
         }
     }
 
-    /// The call as it came, as one query string, without its key.
+    /// The call as it came, as one query string, without its key and without what suppression lists know
+    /// people by: of that only fingerprints are kept.
     pub(crate) fn raw(&self) -> String {
         let encode = |text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-        let pairs = self.params.iter().filter(|it| it.name != API_KEY);
+        let is_kept =
+            |name: &str| name != API_KEY && SuppressionKind::ALL.iter().all(|kind| kind.name() != name);
+        let pairs = self.params.iter().filter(|it| is_kept(&it.name));
         let pairs = pairs
             .map(|it| format!("{}={}", encode(&it.name), encode(it.value.as_deref().unwrap_or_default())));
         pairs.collect::<Vec<_>>().join("&")
@@ -258,6 +265,11 @@ fn items(values: Vec<Value>) -> Result<Vec<SentItem>, BadParameter> {
         })
     };
     values.into_iter().map(item).collect()
+}
+
+/// Whether a JSON list may stand for the values of a field.
+fn takes_list(name: &str) -> bool {
+    TARGETS.contains(&name) || PRICE_TARGETS.contains(&name) || name == VALUES
 }
 
 /// A JSON list of texts and numbers, as forms send it: separated by commas.
@@ -409,8 +421,9 @@ mod tests {
     }
 
     #[test]
-    fn the_raw_call_holds_everything_but_the_key() {
-        let params = query("api_key=secret&unique_id=a%26b&x=");
+    fn the_raw_call_holds_everything_but_the_key_and_the_visitor() {
+        let people = "email=a@example.org&phone=123456&ip_address=192.0.2.1";
+        let params = query(&format!("api_key=secret&unique_id=a%26b&{people}&x="));
         assert_eq!(params.raw(), "unique%5Fid=a%26b&x=");
     }
 }

@@ -97,6 +97,10 @@ struct Surface {
     is_secure: bool,
 }
 
+/// Who a request came from, as far as the connection tells.
+#[derive(Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
 /// What a request that came over TLS is marked with.
 #[derive(Clone, Copy)]
 pub(crate) struct Secure;
@@ -184,6 +188,7 @@ impl Surface {
         } else {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(self.lane);
+            request.extensions_mut().insert(Peer(peer));
             if self.is_secure {
                 request.extensions_mut().insert(Secure);
             }

@@ -1,7 +1,7 @@
 //! Tracking links: no login, no database, nothing awaited but the journal. And `p.ashx`, which records
 //! conversions without a login.
 
-mod address;
+pub(crate) mod address;
 mod conversion_pixel;
 pub(crate) mod cookies;
 mod guard;
