@@ -195,8 +195,10 @@ fn a_node_number_is_held_by_one_server_of_a_ledger() {
     let refused = second.hold_node(one).expect_err("in use");
     assert!(matches!(refused, LedgerError::NodeInUse(1)), "{refused}");
     second.hold_node(two).expect("another is free");
+    assert_eq!(first.list_other_nodes(one).expect("asked"), [two]);
     let elsewhere = Postgres::open(&location(&other_schema)).expect("opens");
     elsewhere.hold_node(one).expect("another ledger has its own");
+    assert_eq!(elsewhere.list_other_nodes(one).expect("asked"), []);
     drop(first);
     second.hold_node(one).expect("free again");
 }
