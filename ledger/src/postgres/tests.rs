@@ -40,7 +40,7 @@ fn a_transaction_that_lost_a_race_is_run_again() {
         scope.spawn(|| cross(["network", "keys"]));
         scope.spawn(|| cross(["keys", "network"]));
     });
-    assert_eq!(runs.load(Ordering::Relaxed), 3, "each waited for the other, so one was run again");
+    assert!(runs.load(Ordering::Relaxed) > 2, "each waited for the other, so one at least was run again");
     assert_eq!(version(&database, "network"), before + 2, "what was rolled back does not count");
 }
 
