@@ -24,7 +24,7 @@ test: ## run everything that CI runs, installing what is missing
 	scripts/setup test
 	$(MAKE) --no-print-directory check
 	cargo build $(LOCKED) --workspace --all-targets
-	cargo nextest run $(LOCKED) --workspace $(PROFILE) $(TEST_ARGS)
+	scripts/with-postgres cargo nextest run $(LOCKED) --workspace $(PROFILE) $(TEST_ARGS)
 	cargo test $(LOCKED) --workspace --doc
 
 check: ## check formatting, lints and documentation

@@ -33,7 +33,7 @@ impl Upkeep {
     }
 
     fn blank(&mut self, stop: &dyn Fn() -> bool) -> Result<bool, UpkeepError> {
-        let mut clicks = self.ledger.list_erasures()?;
+        let mut clicks = self.own_clicks(self.ledger.list_erasures()?)?;
         clicks.truncate(CLICKS_MAX);
         if clicks.is_empty() {
             return Ok(false);

@@ -18,6 +18,7 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use crate::agents::Agents;
+use crate::nodes::own_segments;
 use crate::pixel_limit::PixelLimit;
 use crate::places::{PlaceFileError, PlaceFiles, Places};
 use crate::sequence::Sequence;
@@ -101,7 +102,9 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
     let agents = Agents::new().map_err(OpenError::Thread)?;
     let places = Arc::new(Places::open(place_files)?);
     let mut opened = journal::Opened::open(journal)?;
-    let catalogue = ledger.list_segments()?;
+    // After the journal: a server on the same folder is the plainer reason.
+    ledger.hold_node(settings.node)?;
+    let catalogue = own_segments(&*ledger, settings.node, segments)?;
     let sealed = last_sealed(&catalogue, settings.node);
     let options = archive::Options { dir: segments.to_owned(), metadata_cache_max: METADATA_CACHE_MAX };
     let archive = Arc::new(Archive::open(options, catalogue)?);
@@ -133,6 +136,7 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
         failures: metrics.seal_failures.clone(),
     };
     let upkeep = Upkeep {
+        node: settings.node,
         settings: upkeep,
         clock: Arc::clone(&clock),
         journal: Arc::clone(&journal),

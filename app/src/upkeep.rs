@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use archive::{Archive, ArchiveError, Blank};
+use domain::ids::NodeNumber;
 use domain::segment::Segment;
 use journal::{Journal, JournalError};
 use ledger::{Ledger, LedgerError};
@@ -61,6 +62,7 @@ pub(crate) enum UpkeepError {
 
 /// Keeps segments as the operator wishes.
 pub struct Upkeep {
+    pub(crate) node: NodeNumber,
     pub(crate) settings: UpkeepSettings,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) journal: Arc<Journal>,

@@ -24,7 +24,7 @@ impl Folder {
     }
 
     fn path(&self, segment: &Segment) -> PathBuf {
-        self.dir.join(format!("{}.parquet", segment.name()))
+        path_in(&self.dir, segment)
     }
 
     fn sums_path(&self, segment: &Segment) -> PathBuf {
@@ -114,6 +114,15 @@ impl Folder {
         }
         Ok(removed)
     }
+}
+
+fn path_in(dir: &Path, segment: &Segment) -> PathBuf {
+    dir.join(format!("{}.parquet", segment.name()))
+}
+
+/// Whether a folder has the file of that segment.
+pub fn has_file(dir: &Path, segment: &Segment) -> bool {
+    path_in(dir, segment).exists()
 }
 
 fn is_ours(name: &str) -> bool {

@@ -16,6 +16,7 @@ mod segment;
 mod table;
 
 pub use error::ArchiveError;
+pub use folder::has_file;
 pub use reached::Reached;
 pub use segment::Blank;
 pub use table::{Archive, Options};

@@ -14,8 +14,11 @@ use figment::Figment;
 use figment::providers::{Env, Format as _, Toml};
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
+use ledger::{Location, PostgresUrl};
 use serde::Deserialize;
 use web::{CookieOptions, SameSite};
+
+use crate::folder::Folder;
 
 /// The annotated defaults, as `crumb config default` prints them.
 pub const DEFAULT: &str = include_str!("../config.default.toml");
@@ -32,6 +35,8 @@ pub struct Config {
     pub tls: Tls,
     /// `[data]`
     pub data: Data,
+    /// `[database]`
+    pub database: Database,
     /// `[network]`
     pub network: Network,
     /// `[tracking]`
@@ -73,6 +78,7 @@ sections! {
     }
     Tls { listen: String, certificate: PathBuf, key: PathBuf }
     Data { dir: PathBuf }
+    Database { url: DatabaseUrl }
     Network { time_zone: String, currency: String }
     Tracking {
         global_redirect: String,
@@ -96,6 +102,18 @@ sections! {
     Retention { clicks_days: u32, visitor_days: u32 }
     Api { conversions_waiting: usize, questions: usize }
     Log { level: String, format: LogFormat }
+}
+
+/// Where the ledger's server is; none: the ledger is a file. It does not print its password.
+#[derive(Clone, Debug, Default)]
+pub struct DatabaseUrl(pub Option<PostgresUrl>);
+
+impl<'de> Deserialize<'de> for DatabaseUrl {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let url = Some(text).filter(|text| !text.is_empty()).map(|text| text.parse());
+        url.transpose().map(Self).map_err(serde::de::Error::custom)
+    }
 }
 
 /// How log lines look.
@@ -260,6 +278,22 @@ impl Config {
             .then(|| CookieOptions::new(cookie_days * 86_400, same_site, *cookie_secure, domain)))
     }
 
+    /// Where the ledger of a data folder lies.
+    pub fn ledger(&self, folder: &Folder) -> Location {
+        match &self.database.url.0 {
+            Some(url) => Location::Server(url.clone()),
+            None => Location::file(folder.ledger()),
+        }
+    }
+
+    /// The data folder, which must be there.
+    pub fn existing_folder(&self) -> anyhow::Result<Folder> {
+        match &self.database.url.0 {
+            Some(_) => Folder::existing_of_server(&self.data.dir),
+            None => Folder::existing(&self.data.dir),
+        }
+    }
+
     /// How the journal is kept in `dir`.
     pub fn journal(&self, dir: PathBuf) -> journal::Options {
         journal::Options {
@@ -320,7 +354,18 @@ fn explain(error: figment::Error, file: Option<&Path>) -> anyhow::Error {
         _ => file.map_or_else(|| "in the settings".to_owned(), |file| format!("in {}", file.display())),
     };
     let colon = if key.is_empty() { "" } else { ": " };
-    anyhow!("{key}{colon}{} ({from})", first.kind.to_string().replace('\n', " "))
+    anyhow!("{key}{colon}{} ({from})", without_addresses(&first.kind.to_string().replace('\n', " ")))
+}
+
+/// A complaint may quote a line of the file, and in it a database's password.
+fn without_addresses(complaint: &str) -> String {
+    let hide = |word: &str| match word.split_once("://") {
+        Some((scheme, _)) if scheme.ends_with("postgres") || scheme.ends_with("postgresql") => {
+            format!("{scheme}://…")
+        }
+        _ => word.to_owned(),
+    };
+    complaint.split(' ').map(hide).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -365,6 +410,8 @@ mod tests {
             ("[tls]\nlisten = \"127.0.0.1:443\"\nkey = \"k\"", "tls.certificate"),
             ("[tls]\nlisten = \"127.0.0.1:443\"\ncertificate = \"c\"", "tls.key"),
             ("[node]\nnumber = 4096", "node.number"),
+            ("[database]\nurl = \"mysql://u:p@h/d\"", "database.url"),
+            ("[database]\nurl = \"postgres://u:p@h/d?sslmode=allow\"", "sslmode"),
             ("[journal]\nfile_mib = 0", "journal.file_mib"),
             ("[archive]\nsegment_rows_max = 5000000", "archive.segment_rows_max"),
             ("[retention]\nclicks_days = 40000", "retention.clicks_days"),
@@ -375,6 +422,22 @@ mod tests {
             let error = load(text).expect_err(text).to_string();
             assert!(error.contains(named) || named == "settings", "{text}: {error}");
             assert!(!error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_databases_password_is_printed_neither_with_the_settings_nor_with_what_is_wrong() {
+        let config = load("[database]\nurl = \"postgres://u:s3cret@h/d\"").expect("valid");
+        assert!(config.database.url.0.is_some() && !format!("{config:?}").contains("s3cret"));
+        for text in [
+            "[database]\nurl = \"postgres://u:s3cret@h:port/d\"",
+            "[database]\nurl = \"postgres://u:s3cret@h/d",
+            "[database]\nurl = postgresql://u:s3cret@h/d",
+            "[database]\nurls = \"postgres://u:s3cret@h/d\"",
+            "[database]\nurl = [\"postgres://u:s3cret@h/d\"]",
+        ] {
+            let error = format!("{:#}", load(text).expect_err(text));
+            assert!(!error.contains("s3cret"), "{error}");
         }
     }
 }

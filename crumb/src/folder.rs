@@ -31,6 +31,17 @@ impl Folder {
         Ok(folder)
     }
 
+    /// The data folder at `path`, which must be there, of a server whose ledger is elsewhere.
+    pub fn existing_of_server(path: &Path) -> anyhow::Result<Self> {
+        let folder = Self(path.to_owned());
+        anyhow::ensure!(
+            folder.segments().is_dir(),
+            "{} is no data folder of Crumb's: it has no segments",
+            path.display()
+        );
+        Ok(folder)
+    }
+
     /// The ledger's file.
     pub fn ledger(&self) -> PathBuf {
         self.0.join("ledger.sqlite")

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use app::{App, Chance, Clock, Opened, Parts};
-use ledger::Location;
 use tokio::sync::watch;
 use web::server::Limits;
 use web::tls::Tls;
@@ -115,7 +114,7 @@ pub fn parts(
         settings: config.settings()?,
         clock,
         chance,
-        ledger: Location::file(folder.ledger()).open()?,
+        ledger: config.ledger(folder).open()?,
         place_files: config.place_files(),
         journal: config.journal(folder.journal()),
         roll_after: config.roll_after(),

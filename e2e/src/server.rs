@@ -46,6 +46,16 @@ impl Server {
         Self::start_owning(folder, &[], "tester")
     }
 
+    /// Starts another one on the database that a first one is set to. It takes the first one's keys.
+    pub fn start_beside(first: &Self, settings: &[Setting]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut server = Self::unstarted(folder.path(), settings, Box::new(|command| command));
+        server.folder = Some(folder);
+        server.admin_key.clone_from(&first.admin_key);
+        server.start_again();
+        server
+    }
+
     fn start_owning(folder: TempDir, settings: &[Setting], key_name: &str) -> Self {
         let mut server = Self::launch(folder.path(), settings, Box::new(|command| command), key_name);
         server.folder = Some(folder);
@@ -58,7 +68,14 @@ impl Server {
     }
 
     fn launch(data: &Path, settings: &[Setting], runner: Runner, key_name: &str) -> Self {
-        let mut server = Self {
+        let mut server = Self::unstarted(data, settings, runner);
+        server.start_again();
+        server.admin_key = server.create_key(&["--name", key_name]);
+        server
+    }
+
+    fn unstarted(data: &Path, settings: &[Setting], runner: Runner) -> Self {
+        Self {
             data: data.to_owned(),
             settings: settings.to_vec(),
             runner,
@@ -66,10 +83,7 @@ impl Server {
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
             admin_key: String::new(),
             folder: None,
-        };
-        server.start_again();
-        server.admin_key = server.create_key(&["--name", key_name]);
-        server
+        }
     }
 
     /// Where it listens.

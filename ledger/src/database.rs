@@ -427,6 +427,9 @@ pub(crate) trait Database: Send + Sync {
     /// Holds a node's number for as long as this database is open.
     fn hold_node(&self, node: NodeNumber) -> Result<(), LedgerError>;
 
+    /// The numbers that others hold or have held.
+    fn list_other_nodes(&self, own: NodeNumber) -> Result<Vec<NodeNumber>, LedgerError>;
+
     /// Runs `work` in one transaction, committed when it succeeds. It is run again when it lost a race.
     fn write<T>(
         &self,

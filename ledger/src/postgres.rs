@@ -20,7 +20,7 @@ use std::convert::Infallible;
 use domain::ids::{NodeNumber, OfferId};
 
 use crate::LedgerError;
-use crate::database::{Database, Record, Session, Value, values};
+use crate::database::{Database, Record, Session, Value, all, values};
 use connection::Connection;
 use node::Node;
 use pool::{Lease, Pool};
@@ -111,7 +111,14 @@ impl Database for Postgres {
     }
 
     fn hold_node(&self, node: NodeNumber) -> Result<(), LedgerError> {
-        self.node.hold(node, &self.url)
+        self.node.hold(node, &self.url)?;
+        let sql = "-- hold_node\nINSERT INTO nodes (node) VALUES (?1) ON CONFLICT (node) DO NOTHING";
+        self.write(|session| session.execute(sql, values![node]).map(drop))
+    }
+
+    fn list_other_nodes(&self, own: NodeNumber) -> Result<Vec<NodeNumber>, LedgerError> {
+        let sql = "-- list_other_nodes\nSELECT node FROM nodes WHERE node <> ?1 ORDER BY node";
+        self.read(|session| all(session, sql, values![own], |record| record.of("nodes").get("node")))
     }
 }
 

@@ -6,10 +6,10 @@ use anyhow::Context as _;
 use archive::Archive;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use ledger::Location;
 use serde_json::json;
 
 use super::Place;
+use crate::config::Config;
 use crate::folder::Folder;
 
 /// Check settings and data folder, changing nothing. Works while a server runs on the same data.
@@ -35,8 +35,8 @@ impl Check {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.place.load(None)?;
         let mut findings: Vec<Finding> = vec![("settings".to_owned(), None)];
-        match Folder::existing(&config.data.dir) {
-            Ok(folder) => findings.extend(data(&folder)?),
+        match config.existing_folder() {
+            Ok(folder) => findings.extend(data(&config, &folder)?),
             Err(_) if !config.data.dir.exists() => {
                 findings.push((format!("data folder {} (not there yet)", config.data.dir.display()), None));
             }
@@ -61,16 +61,19 @@ impl Check {
     }
 }
 
-fn data(folder: &Folder) -> anyhow::Result<Vec<Finding>> {
-    let location = Location::file(folder.ledger());
-    let ledger = location.check().err().map(|error| format!("{:#}", anyhow::Error::from(error)));
-    let mut findings = vec![("ledger".to_owned(), ledger.clone())];
-    if ledger.is_some() {
-        return Ok(findings);
-    }
+fn data(config: &Config, folder: &Folder) -> anyhow::Result<Vec<Finding>> {
+    let location = config.ledger(folder);
+    let mut findings = match location.check() {
+        Ok(true) => vec![("ledger".to_owned(), None)],
+        Ok(false) => return Ok(vec![("ledger (not there yet)".to_owned(), None)]),
+        Err(error) => {
+            return Ok(vec![("ledger".to_owned(), Some(format!("{:#}", anyhow::Error::from(error))))]);
+        }
+    };
     findings.push(journal(folder));
-    let ledger = location.open()?;
-    let catalogue = || ledger.list_segments().context("the catalogue cannot be read");
+    let (ledger, node) = (location.open()?, config.settings()?.node);
+    let catalogue =
+        || app::own_segments(&*ledger, node, &folder.segments()).context("the catalogue cannot be read");
     let segments = catalogue()?;
     let progress = ProgressBar::new(segments.len() as u64);
     progress.set_style(ProgressStyle::with_template("segments {pos}/{len} {wide_bar} {eta}")?);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, ensure};
 use app::{App, Chance as _, ChangeError, Clock as _, KeyTerms, create_key};
 use clap::Args;
 use domain::access::{Caller, Grant, Scope};
@@ -13,7 +13,6 @@ use domain::network::{CampaignStatus, PartyStatus};
 use domain::network_change::{CreateAdvertiser, CreateAffiliate, CreateCampaign, CreateOffer};
 use domain::pricing::Rate;
 use domain::tokens::UrlTemplate;
-use ledger::Location;
 
 use super::{Place, signal, start_log};
 use crate::chance::SystemChance;
@@ -37,10 +36,14 @@ impl Demo {
         let mut config = place.load(self.listen)?;
         "warn".clone_into(&mut config.log.level);
         start_log(&config)?;
+        let ledger = config.ledger(&Folder::open(&config.data.dir)?).open()?;
+        ensure!(
+            ledger.load_network()?.advertisers.is_empty() && ledger.list_segments()?.is_empty(),
+            "the demo needs an empty database: database.url names one that is in use"
+        );
         let running = wiring::start(&config, Arc::new(SystemClock), Arc::new(SystemChance), true)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let sample = runtime.block_on(make_sample(&running.app, running.address))?;
-        let ledger = Location::file(Folder::existing(folder.path())?.ledger()).open()?;
         let random = std::array::from_fn(|_| SystemChance.draw());
         let terms = KeyTerms::of("demo", Grant::of(Scope::Admin));
         let key = create_key(&*ledger, terms, random, SystemClock.now())?.secret;

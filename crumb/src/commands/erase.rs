@@ -10,7 +10,7 @@ use app::{Clock as _, OpenError, Opened, UpkeepSettings};
 use clap::Args;
 use domain::ids::ClickId;
 use journal::JournalError;
-use ledger::{Ledger, Location};
+use ledger::Ledger;
 use serde_json::json;
 
 use super::{Place, start_log};
@@ -54,8 +54,8 @@ impl Erase {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.place.load(None)?;
         start_log(&config)?;
-        let folder = Folder::existing(&config.data.dir)?;
-        let ledger = Location::file(folder.ledger()).open()?;
+        let folder = config.existing_folder()?;
+        let ledger = config.ledger(&folder).open()?;
         ledger.request_erasures(&self.click_ids, SystemClock.now())?;
         if !self.carry_out(&config, &folder, &*ledger)? {
             bail!(

@@ -98,9 +98,14 @@ fn range(text: &str) -> Result<IpNet, String> {
 }
 
 fn open(place: &Place, create: bool) -> anyhow::Result<Arc<dyn Ledger>> {
-    let dir = place.load(None)?.data.dir;
-    let folder = if create { Folder::open(&dir)? } else { Folder::existing(&dir)? };
-    Ok(Location::file(folder.ledger()).open()?)
+    let config = place.load(None)?;
+    // A ledger on a server needs no folder here.
+    let location = match &config.database.url.0 {
+        Some(url) => Location::Server(url.clone()),
+        None if create => config.ledger(&Folder::open(&config.data.dir)?),
+        None => config.ledger(&Folder::existing(&config.data.dir)?),
+    };
+    Ok(location.open()?)
 }
 
 impl Key {

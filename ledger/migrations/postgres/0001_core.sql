@@ -126,6 +126,9 @@ CREATE TABLE attempts (
     PRIMARY KEY (offer_id, attempt_id)
 );
 
+-- The numbers that servers have held.
+CREATE TABLE nodes (node BIGINT PRIMARY KEY);
+
 -- Whose turn it is on an offer: whoever records or changes money of it locks its row first.
 CREATE TABLE turns (offer_id BIGINT PRIMARY KEY);
 

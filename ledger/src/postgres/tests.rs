@@ -40,7 +40,7 @@ fn a_transaction_that_lost_a_race_is_run_again() {
         scope.spawn(|| cross(["network", "keys"]));
         scope.spawn(|| cross(["keys", "network"]));
     });
-    assert_eq!(runs.load(Ordering::Relaxed), 3, "each waited for the other, so one was run again");
+    assert!(runs.load(Ordering::Relaxed) > 2, "each waited for the other, so one at least was run again");
     assert_eq!(version(&database, "network"), before + 2, "what was rolled back does not count");
 }
 
@@ -195,8 +195,10 @@ fn a_node_number_is_held_by_one_server_of_a_ledger() {
     let refused = second.hold_node(one).expect_err("in use");
     assert!(matches!(refused, LedgerError::NodeInUse(1)), "{refused}");
     second.hold_node(two).expect("another is free");
+    assert_eq!(first.list_other_nodes(one).expect("asked"), [two]);
     let elsewhere = Postgres::open(&location(&other_schema)).expect("opens");
     elsewhere.hold_node(one).expect("another ledger has its own");
+    assert_eq!(elsewhere.list_other_nodes(one).expect("asked"), []);
     drop(first);
     second.hold_node(one).expect("free again");
 }
