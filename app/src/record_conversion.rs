@@ -143,6 +143,10 @@ impl App {
                 .unwrap_or_default()
         };
         let attempt = Attempt {
+            door: Door::Api,
+            event_id: None,
+            address: String::new(),
+            batch_id: None,
             offer_id: dialect::find(CallField::OfferId, &get).and_then(|(_, value)| value.parse().ok()),
             received_at,
             key_id: caller.key_id,

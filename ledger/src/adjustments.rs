@@ -141,5 +141,6 @@ pub trait AdjustmentBook {
     ) -> Result<Page<Adjustment>, LedgerError>;
 
     /// Lines by conversion and booking.
-    fn list_entries(&self, filter: &EntryFilter, offset: u64, limit: u32) -> Result<Page<Entry>, LedgerError>;
+    fn list_entries(&self, filter: &EntryFilter, offset: u64, limit: u32)
+    -> Result<Page<Entry>, LedgerError>;
 }

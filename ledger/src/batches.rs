@@ -95,5 +95,10 @@ pub trait BatchBook {
     ) -> Result<Vec<Result<crate::Recorded, LedgerError>>, LedgerError>;
 
     /// The conversions a batch recorded, by number.
-    fn list_batch_conversions(&self, id: BatchId, offset: u64, limit: u32) -> Result<Page<Conversion>, LedgerError>;
+    fn list_batch_conversions(
+        &self,
+        id: BatchId,
+        offset: u64,
+        limit: u32,
+    ) -> Result<Page<Conversion>, LedgerError>;
 }

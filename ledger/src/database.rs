@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use domain::ids::{
     AdvertiserId, AffiliateId, BatchId, CampaignId, CapId, ClickId, ConversionId, CreativeId, EventId, KeyId,
-    LandingPageId, NodeNumber, OfferId, PriceRuleId, RuleId,
+    LandingPageId, NodeNumber, OfferId, PriceRuleId, RuleId, StatementId,
 };
 use domain::money::{Amount, ExchangeRate};
 use jiff::Timestamp;
@@ -106,18 +106,6 @@ impl From<ExchangeRate> for Value<'_> {
     }
 }
 
-impl From<BatchId> for Value<'_> {
-    fn from(id: BatchId) -> Self {
-        Self::from(id.0)
-    }
-}
-
-impl From<ConversionId> for Value<'_> {
-    fn from(id: ConversionId) -> Self {
-        Self::from(id.0)
-    }
-}
-
 impl From<NodeNumber> for Value<'_> {
     fn from(node: NodeNumber) -> Self {
         Self::from(node.get())
@@ -170,15 +158,18 @@ macro_rules! ids {
 ids!(
     AdvertiserId,
     AffiliateId,
+    BatchId,
     CampaignId,
     CapId,
+    ConversionId,
     CreativeId,
     EventId,
     KeyId,
     LandingPageId,
     OfferId,
     PriceRuleId,
-    RuleId
+    RuleId,
+    StatementId
 );
 
 impl From<i64> for Value<'_> {
@@ -250,18 +241,6 @@ impl FromValue for ClickId {
 impl FromValue for ExchangeRate {
     fn from_value(value: &Value<'_>) -> Option<Self> {
         i64::from_value(value).and_then(Self::from_steps)
-    }
-}
-
-impl FromValue for BatchId {
-    fn from_value(value: &Value<'_>) -> Option<Self> {
-        FromValue::from_value(value).map(Self)
-    }
-}
-
-impl FromValue for ConversionId {
-    fn from_value(value: &Value<'_>) -> Option<Self> {
-        FromValue::from_value(value).map(Self)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Conversions and attempts in the ledger.
 
 mod list;
-mod record;
+pub(super) mod record;
+
+pub(super) use list::matching;
 
 use domain::adjustment::{Standing, Worth};
 use domain::click::Country;
@@ -75,8 +77,8 @@ fn firsts_on_clicks(
 }
 
 const INSERT_ATTEMPT: &str = "-- insert_attempt\n\
-    INSERT INTO attempts (offer_id, received_at, key_id, click_id, unique_id, outcome, reason, conversion_id, raw) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    INSERT INTO attempts (offer_id, received_at, key_id, click_id, unique_id, outcome, reason, conversion_id, raw, \
+    door, address, event_id, batch_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 
 fn attempt_row(attempt: &Attempt) -> Vec<Value<'_>> {
     values![
@@ -89,6 +91,10 @@ fn attempt_row(attempt: &Attempt) -> Vec<Value<'_>> {
         &attempt.reason,
         attempt.conversion_id,
         &attempt.raw,
+        attempt.door.name(),
+        &attempt.address,
+        attempt.event_id,
+        attempt.batch_id,
     ]
 }
 
@@ -104,14 +110,20 @@ fn read_attempt(record: &Record) -> Result<Attempt, LedgerError> {
         reason: row.get("reason")?,
         conversion_id: row.get("conversion_id")?,
         raw: row.get("raw")?,
+        door: row.parse("door", |text| text.parse().ok())?,
+        address: row.get("address")?,
+        event_id: row.get("event_id")?,
+        batch_id: row.get("batch_id")?,
     })
 }
 
-fn read_conversion(record: &Record) -> Result<Conversion, LedgerError> {
+pub(super) fn read_conversion(record: &Record) -> Result<Conversion, LedgerError> {
     let row = record.of("conversions");
-    let source = |scope, rule, version| {
-        let rule = row.get::<Option<PriceRuleId>>(rule)?.zip(row.get(version)?);
-        Ok::<_, LedgerError>(PriceSource { scope: row.parse(scope, |text| text.parse().ok())?, rule })
+    let source = |scope, rule, version| -> Result<PriceSource, LedgerError> {
+        let rule: Option<PriceRuleId> = row.get(rule)?;
+        let version: Option<u32> = row.get(version)?;
+        let scope = row.parse(scope, |text| text.parse().ok())?;
+        Ok(PriceSource { scope, rule: rule.zip(version) })
     };
     Ok(Conversion {
         id: row.get("conversion_id")?,

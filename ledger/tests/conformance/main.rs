@@ -5,9 +5,12 @@ mod conversions;
 mod erasures;
 mod impressions;
 mod keys;
+mod money;
 mod network;
+mod pricing;
 mod sample;
 mod segments;
+mod suppressions;
 mod traffic;
 
 /// Runs every promise on the databases there are.
@@ -46,6 +49,20 @@ promises! {
     traffic::a_cap_is_kept_and_does_at_its_limit_what_suits_what_it_counts,
     traffic::an_offer_has_at_most_a_thousand_caps,
     traffic::what_decides_clicks_raises_the_networks_version,
+    pricing::an_event_is_kept_and_its_name_is_its_advertisers_only_one,
+    pricing::what_an_offer_says_of_an_event_replaces_what_it_said,
+    pricing::every_version_of_a_price_rule_is_kept,
+    pricing::a_price_rule_always_asks_for_something_and_says_a_price,
+    pricing::an_offer_has_at_most_two_hundred_price_rules,
+    pricing::a_tiers_price_replaces_the_one_before_and_is_taken_away,
+    pricing::an_exchange_rate_is_kept_by_currency_and_date,
+    pricing::what_decides_prices_belongs_together,
+    pricing::what_decides_prices_raises_the_networks_version,
+    pricing::a_cap_that_was_never_asked_has_taken_nothing,
+    pricing::an_affiliates_tier_is_kept_and_taken_away,
+    pricing::what_an_offer_says_of_its_conversions_is_kept,
+    suppressions::a_list_holds_each_fingerprint_once,
+    suppressions::every_offer_has_a_list_of_its_own,
     keys::a_key_is_found_by_its_hash_even_by_another_process,
     keys::a_name_is_used_once,
     keys::a_revoked_key_stays_revoked,
@@ -62,6 +79,26 @@ promises! {
     conversions::every_text_comes_back_as_it_was_but_for_zero,
     conversions::every_sort_pages_through_each_conversion_once,
     conversions::filters_count_and_list_the_same_rows,
+    conversions::totals_are_the_rows_whatever_the_range,
+    money::a_conversion_is_booked_on_three_lines_that_add_up_to_nothing,
+    money::what_pays_nobody_has_no_lines,
+    money::a_cap_takes_exactly_its_limit_however_calls_come,
+    money::a_cap_on_money_never_takes_more_than_its_limit,
+    money::a_cap_begins_anew_in_its_next_window,
+    money::a_cap_that_comes_later_counts_what_its_window_has_seen,
+    money::who_is_on_a_list_is_refused_or_ignored,
+    money::an_adjustment_is_a_dated_booking_and_overwrites_nothing,
+    money::an_adjustment_that_changes_nothing_leaves_no_trace,
+    money::each_adjustment_of_one_order_has_its_own_outcome,
+    money::a_pending_conversion_is_approved_when_its_time_has_come,
+    money::a_balance_is_the_sum_of_its_lines_at_any_date,
+    money::a_closed_statement_never_changes_and_later_changes_are_on_the_next,
+    money::a_statement_leaves_out_what_is_pending_and_is_never_empty,
+    money::a_batch_is_taken_back_once_and_whole,
+    money::a_preview_decides_alike_and_records_nothing,
+    money::a_conversion_is_found_by_its_transaction,
+    money::lists_of_numbers_go_on_where_they_ended,
+    money::sums_hold_over_many_recordings_and_adjustments,
     erasures::an_erasure_is_listed_until_it_is_done,
     erasures::erased_conversions_and_attempts_keep_money_and_ids,
     impressions::impressions_of_one_kind_add_up,

@@ -96,15 +96,32 @@ pub fn click(number: u32) -> Click {
 
 /// A call for a click, a second after it, with a price of its own so that a wrong sum names it.
 pub fn submission(number: u32, unique_id: &str) -> Submission {
+    submission_in(number, unique_id, |_| {})
+}
+
+/// The same in a network that is changed somehow.
+pub fn submission_in(number: u32, unique_id: &str, change: impl FnOnce(&mut Entities)) -> Submission {
     let click = click(number);
+    let offer = CreateOffer {
+        payout: rate(&format!("{number}.5")),
+        revenue: rate("1000"),
+        approval: if number.is_multiple_of(2) { Approval::Auto } else { Approval::Manual },
+        ..create_offer(AdvertiserId(1))
+    };
+    let (name, status, created) = (String::from("Somebody"), PartyStatus::Active, at(0));
+    let mut entities = Entities {
+        advertisers: vec![Advertiser { id: AdvertiserId(1), name: name.clone(), status, created }],
+        affiliates: vec![Affiliate { id: click.affiliate_id, name, status, tier: None, created }],
+        offers: vec![offer.into_offer(OfferId(1), CreativeId(1), created)],
+        ..Entities::default()
+    };
+    change(&mut entities);
     let call = ConversionCall {
         door: Door::Api,
-        address: String::new(),
-        batch_id: None,
-        is_backfill: false,
-        fingerprints: Vec::new(),
         key_id: KeyId(1),
         received_at: at(i64::from(number) + 1),
+        address: String::new(),
+        batch_id: None,
         click_id: click.id.to_string(),
         offer_id: OfferId(1),
         event_id: Some(DEFAULT_EVENT),
@@ -116,29 +133,13 @@ pub fn submission(number: u32, unique_id: &str) -> Submission {
         amount: None,
         received: None,
         conversion_date: at(i64::from(number) + 1),
+        is_backfill: false,
+        fingerprints: Vec::new(),
         raw: format!("click_id={}&unique_id={unique_id}", click.id),
     };
-    Submission { call, terms: terms(number, click.affiliate_id), click: Some(click) }
-}
-
-/// The network that the call of that number is judged by: an offer with a payout of its own.
-fn terms(number: u32, affiliate_id: AffiliateId) -> Terms {
-    let offer = CreateOffer {
-        payout: rate(&format!("{number}.5")),
-        revenue: rate("1000"),
-        approval: if number.is_multiple_of(2) { Approval::Auto } else { Approval::Manual },
-        ..create_offer(AdvertiserId(1))
-    };
-    let CreateAdvertiser { name, status } = create_advertiser();
-    let advertiser = Advertiser { id: AdvertiserId(1), name, status, created: at(0) };
-    let CreateAffiliate { name, status, tier } = create_affiliate();
-    let network = Network::new(Entities {
-        advertisers: vec![advertiser],
-        offers: vec![offer.into_offer(OfferId(1), CreativeId(1), at(0))],
-        affiliates: vec![Affiliate { id: affiliate_id, name, status, tier, created: at(0) }],
-        ..Entities::default()
-    });
-    Terms { network: Arc::new(network), zone: TimeZone::UTC, currency: Currency::USD }
+    let terms =
+        Terms { network: Arc::new(Network::new(entities)), zone: TimeZone::UTC, currency: Currency::USD };
+    Submission { call, click: Some(click), terms }
 }
 
 /// Records one call alone.
