@@ -1,5 +1,7 @@
 //! What a conversion pays and earns, from what is configured to what its row says decided it.
 
+use domain::access::{Grant, Scope};
+use domain::ids::AffiliateId;
 use serde_json::{Value, json};
 use testkit::{Answer, TestServer};
 
@@ -242,8 +244,7 @@ fn a_list_says_what_decided_and_hides_the_revenues_part_from_affiliates() {
     assert_eq!(last, expected);
     assert_eq!((&found["payout_rule_id"], &found["revenue_rule_version"]), (&json!(1), &json!(1)));
     assert_eq!((&found["door"], &found["exchange_rate"]), (&json!("api"), &json!(1)));
-    use domain::access::{Grant, Scope};
-    let affiliate_id = Some(domain::ids::AffiliateId(1));
+    let affiliate_id = Some(AffiliateId(1));
     let partner = server.client_with("partner", Grant { affiliate_id, ..Grant::of(Scope::Affiliate) });
     let seen = row(&partner);
     assert_eq!(seen["payout_rule_id"], 1);
