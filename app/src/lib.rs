@@ -22,9 +22,12 @@ mod list_prices;
 pub mod metrics;
 mod network;
 mod open;
+mod pixel_limit;
 mod places;
 mod record_click;
 mod record_conversion;
+mod record_conversions;
+mod record_pixel;
 mod record_server_click;
 mod retain;
 #[cfg(test)]
@@ -49,6 +52,7 @@ use domain::money::Currency;
 use domain::network::Network;
 use domain::privacy::AddressPolicy;
 use domain::tokens::UrlTemplate;
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use journal::Journal;
 use ledger::{Key, KeyHash, Ledger};
@@ -67,7 +71,8 @@ pub use list_conversions::{ConversionList, ConversionRow};
 pub use open::{OpenError, Opened, Parts, open};
 pub use places::{PlaceFileError, PlaceFiles};
 pub use record_click::{NotSent, Remember, Sent, Visit};
-pub use record_conversion::{RecordConversionError, RecordedConversion};
+pub use record_conversion::{RecordConversionError, RecordedConversion, SentCall};
+pub use record_pixel::PixelCall;
 pub use record_server_click::{RecordClickError, ServerClick};
 pub use seal::Sealer;
 pub use suppress::{BadValues, Suppressed};
@@ -91,6 +96,12 @@ pub struct Settings {
     pub throw_out_seconds: u32,
     /// How long visitors without cookies are known by address and agent; zero means they are not.
     pub cookieless: Duration,
+    /// Calls of `p.ashx` that one address may make a second; 0 for no limit.
+    pub pixel_calls_per_second: u32,
+    /// Addresses to which that limit does not apply.
+    pub pixel_allow_list: Vec<IpNet>,
+    /// The only addresses that may call `p.ashx`; none means all.
+    pub conversions_only_from: Vec<IpNet>,
     /// How much of a visitor's address is kept.
     pub address_policy: AddressPolicy,
     /// Recents kept in memory, in bytes; beyond that clicks wait (503) until some are sealed.
@@ -120,6 +131,8 @@ pub struct App {
     conversions: conversion_writer::Queue,
     impressions: impressions::ImpressionCounter,
     questions: Arc<Semaphore>,
+    pixel_limit: pixel_limit::PixelLimit,
+    device_search: Arc<Semaphore>,
     metrics: metrics::Metrics,
     stopping: AtomicBool,
 }

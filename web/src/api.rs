@@ -2,6 +2,7 @@
 
 mod advertisers;
 mod affiliates;
+mod batch;
 mod campaigns;
 mod caps;
 mod clicks;
@@ -33,6 +34,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/api/2/click.json", get(clicks::list))
         .route("/api/2/record_click.json", post(clicks::record))
         .route("/api/2/conversion.json", record)
+        .route("/api/2/record_conversions.json", post(batch::record))
         .route("/api/2/conversions.json", get(conversions::list))
         .route("/api/2/advertiser.json", post(advertisers::create))
         .route("/api/2/update_advertiser.json", post(advertisers::update))

@@ -19,7 +19,9 @@ use hyper::header::{self, HeaderValue};
 use serde::Serialize;
 
 /// Seconds after which trying again makes sense.
-const RETRY_AFTER: &str = "1";
+pub(crate) const RETRY_AFTER: &str = "1";
+/// What `request_status` says of a failure.
+pub(crate) const ERROR: &str = "Error";
 
 /// A failure as the API tells it.
 #[derive(Debug, Default)]
@@ -40,8 +42,9 @@ struct Envelope<'a> {
     message: &'a str,
 }
 
+/// A failure as it stands in an answer.
 #[derive(Serialize)]
-struct ErrorView<'a> {
+pub(crate) struct ErrorView<'a> {
     code: &'static str,
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,6 +60,38 @@ struct ErrorView<'a> {
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), ..Self::default() }
+    }
+
+    /// As it stands in an answer.
+    pub(crate) fn view(&self) -> ErrorView<'_> {
+        ErrorView {
+            code: self.code,
+            message: &self.message,
+            parameter: self.parameter.as_deref(),
+            conversion_id: self.conversion_id.map(|id| id.0),
+            cap_id: self.cap_id.map(|id| id.0),
+            request_id: self.request_id.as_deref(),
+        }
+    }
+
+    /// Why, for those who do not read JSON.
+    pub(crate) fn reason(&self) -> String {
+        format!("{}: {}", self.code, self.message)
+    }
+
+    /// The stable code alone.
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The status of an answer that has no other for a refusal than 200: 429 or 503 where trying again
+    /// helps, the call not having been taken at all.
+    pub(crate) fn status_of_pixel(&self) -> StatusCode {
+        match self.status {
+            StatusCode::TOO_MANY_REQUESTS => self.status,
+            status if status.is_server_error() => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::OK,
+        }
     }
 
     /// No key, or none of ours.
@@ -127,8 +162,7 @@ fn request_id() -> String {
 
 impl From<BadParameter> for ApiError {
     fn from(bad: BadParameter) -> Self {
-        let code = if bad.problem.is_none() { "missing_parameter" } else { "invalid_parameter" };
-        let message = bad.message();
+        let (code, message) = (bad.code(), bad.message());
         Self { parameter: Some(bad.parameter), ..Self::new(StatusCode::BAD_REQUEST, code, message) }
     }
 }
@@ -216,6 +250,13 @@ impl From<RecordConversionError> for ApiError {
         match error {
             RecordConversionError::BadParameter(bad) => bad.into(),
             RecordConversionError::Refused(refusal) => refusal.into(),
+            RecordConversionError::AddressNotPermitted => {
+                let message = "conversions are not taken from this address";
+                Self::new(StatusCode::FORBIDDEN, "not_permitted", message)
+            }
+            RecordConversionError::TooOften => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many calls from this address")
+            }
             RecordConversionError::Failure(failure) => failure.into(),
         }
     }
@@ -270,18 +311,7 @@ impl From<Refusal> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let envelope = Envelope {
-            request_status: "Error",
-            error: ErrorView {
-                code: self.code,
-                message: &self.message,
-                parameter: self.parameter.as_deref(),
-                conversion_id: self.conversion_id.map(|id| id.0),
-                cap_id: self.cap_id.map(|id| id.0),
-                request_id: self.request_id.as_deref(),
-            },
-            message: &self.message,
-        };
+        let envelope = Envelope { request_status: ERROR, error: self.view(), message: &self.message };
         let body = serde_json::to_vec(&envelope).expect("texts and numbers");
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;

@@ -182,7 +182,7 @@ impl Surface {
     }
 
     async fn answer(self, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
-        if tracking::is_link(request.uri()) {
+        if tracking::is_tracking(request.uri()) {
             let answer = tracking::answer(&self.web, &self.lane, peer, request.into_parts().0);
             tracking::guarded(answer).await
         } else {

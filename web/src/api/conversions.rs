@@ -1,10 +1,11 @@
 //! Record Conversion and Get Conversions.
 
-use app::{ConversionRow, RecordedConversion};
+use app::{ConversionRow, RecordedConversion, SentCall};
 use axum::extract::State;
 use domain::conversion::Conversion;
 use domain::conversion_query::{ConversionFilter, ConversionQuery, ConversionSort, Start};
 use domain::conversion_request::BadParameter;
+use domain::details::Door;
 use domain::money::ExchangeRate;
 use domain::status::ConversionStatus;
 use serde::Serialize;
@@ -27,7 +28,7 @@ struct Recorded {
 
 /// A recorded conversion as documented, field by field in order; ours follow.
 #[derive(Serialize)]
-struct RecordedView {
+pub(super) struct RecordedView {
     conversion_id: u64,
     offer_id: u32,
     affiliate_id: u32,
@@ -101,11 +102,12 @@ fn pricing_view(conversion: &Conversion, revenue: bool) -> PricingView {
 /// Records a conversion for a click, from the advertiser's server.
 pub(super) async fn record(State(web): State<Web>, keyed: Keyed) -> Answer {
     let Keyed { caller, params, .. } = keyed;
-    let recorded = web.app.record_conversion(&caller, |name| params.get(name), params.raw()).await?;
+    let call = SentCall { sent: &params, problem: None, raw: params.raw(), door: Door::Api };
+    let recorded = web.app.record_conversion(&caller, call).await?;
     Ok(web.success(Recorded { conversion: recorded_view(&web, recorded) }))
 }
 
-fn recorded_view(web: &Web, recorded: RecordedConversion) -> RecordedView {
+pub(super) fn recorded_view(web: &Web, recorded: RecordedConversion) -> RecordedView {
     let RecordedConversion { conversion, conflict, repeated: _ } = recorded;
     let (payout, revenue) = (Money(conversion.payout()), Money(conversion.revenue()));
     let pricing = pricing_view(&conversion, true);
