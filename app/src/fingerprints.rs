@@ -1,5 +1,6 @@
 //! Fingerprints: what suppression lists know people by.
 
+use domain::conversion_request::Parameters;
 use domain::suppression::{Fingerprint, SuppressionKind, text};
 use sha2::{Digest, Sha256};
 
@@ -9,7 +10,7 @@ pub(crate) fn fingerprint(kind: SuppressionKind, value: &str) -> Option<Fingerpr
 }
 
 /// The fingerprints that a conversion call carries. A value that cannot be of its kind is on no list.
-pub(crate) fn of_call<'p>(get: impl Fn(&str) -> Option<&'p str>) -> Vec<Fingerprint> {
-    let sent = SuppressionKind::ALL.iter().filter_map(|kind| fingerprint(*kind, get(kind.name())?));
-    sent.collect()
+pub(crate) fn of_call(sent: &dyn Parameters) -> Vec<Fingerprint> {
+    let all = SuppressionKind::ALL.iter();
+    all.filter_map(|kind| fingerprint(*kind, sent.get(kind.name())?)).collect()
 }

@@ -83,9 +83,11 @@ impl App {
         let counted = caps.iter().filter(|it| it.cap_type != CapType::Click);
         let asked: Vec<_> = counted.map(|it| (it.id, it.offer_id, window(it))).collect();
         let ledger = Arc::clone(&self.ledger);
-        let taken = match asked.is_empty() {
-            true => Vec::new(),
-            false => blocking(move || Ok(ledger.cap_used(&asked)?)).await?,
+        // Click caps alone are no question to the ledger.
+        let taken = if asked.is_empty() {
+            Vec::new()
+        } else {
+            blocking(move || Ok(ledger.cap_used(&asked)?)).await?
         };
         let mut taken = taken.into_iter();
         let used = |cap: &Arc<Cap>| match cap.cap_type {

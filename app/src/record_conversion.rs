@@ -89,7 +89,7 @@ impl App {
         let read = || conversion_request::read(sent, raw.clone(), circumstances);
         let outcome = match problem.map_or_else(read, Err) {
             Ok(call) => {
-                let fingerprints = fingerprints::of_call(|name| sent.get(name));
+                let fingerprints = fingerprints::of_call(sent);
                 let is_backfill = caller.grant.may_backfill;
                 self.judge_call(caller, ConversionCall { fingerprints, is_backfill, ..call }).await
             }

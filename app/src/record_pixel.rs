@@ -8,18 +8,19 @@ use std::time::Duration;
 
 use domain::archive_query::ClickFilter;
 use domain::click::Click;
-use domain::conversion::Refusal;
+use domain::conversion::{ConversionCall, Refusal};
 use domain::conversion_request::{BadParameter, Circumstances, Parameters};
 use domain::details::{Door, Origin, Remark};
 use domain::ids::{ClickId, KeyId, OfferId};
 use domain::network::{Network, Offer};
 use domain::pixel_request::{self, ClickBy, PixelRequest, credited};
+use domain::suppression::Fingerprint;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::failure::blocking;
 use crate::record_conversion::{Outcome, with_event_named};
 use crate::visitors::Cookies;
-use crate::{App, Failure, RecordConversionError};
+use crate::{App, Failure, RecordConversionError, fingerprints};
 
 /// The key of those who have none.
 const NO_KEY: KeyId = KeyId(0);
@@ -48,6 +49,8 @@ struct Located {
     request: PixelRequest,
     click: Option<Click>,
     offer_id: OfferId,
+    /// Whom suppression lists may know it by.
+    fingerprints: Vec<Fingerprint>,
 }
 
 impl App {
@@ -86,6 +89,7 @@ impl App {
         if !only_from.is_empty() && !only_from.iter().any(|net| net.contains(&call.address)) {
             return Err(RecordConversionError::AddressNotPermitted);
         }
+        let fingerprints = fingerprints::of_call(call.sent);
         let read = || pixel_request::read(call.sent, call.raw, circumstances);
         let request = call.problem.map_or_else(read, Err).map_err(RecordConversionError::BadParameter)?;
         let click = match &request.click {
@@ -107,18 +111,18 @@ impl App {
         {
             return Err(RecordConversionError::Refused(Refusal::OfferMismatch));
         }
-        Ok(Located { request, click, offer_id })
+        Ok(Located { request, click, offer_id, fingerprints })
     }
 
     async fn submit_located(&self, network: &Arc<Network>, located: Located) -> Outcome {
-        let Located { request, click, offer_id } = located;
+        let Located { request, click, offer_id, fingerprints } = located;
         let click_id = match &request.click {
             ClickBy::Id(id) => id.clone(),
             ClickBy::DeviceKey(_) | ClickBy::Cookie => {
                 click.as_ref().map(|it| it.id.to_string()).unwrap_or_default()
             }
         };
-        let mut call = request.into_call(click_id, offer_id);
+        let mut call = ConversionCall { fingerprints, ..request.into_call(click_id, offer_id) };
         let allowed = network.offer(offer_id).is_some_and(|it| it.allow_pixel_payout);
         if call.payout.is_some() && !allowed {
             call.payout = None;

@@ -17,7 +17,9 @@ fn defaults_are_as_documented() {
             "allow_deep_link": false, "deep_link_hosts": "",
             "expiration_date": null, "date_created": "2026-06-19 14:30:00", "start_date": null,
             "schedule": null, "time_zone": null, "redirect_url": null, "redirect_offer_id": null,
-            "thank_you_url": null, "attribution": "first_touch", "throw_out_seconds": null
+            "thank_you_url": null, "attribution": "first_touch", "throw_out_seconds": null,
+            "approval_delay_hours": null, "min_conversion_seconds": null, "max_conversion_seconds": null,
+            "allow_pixel_payout": false
         })
         .to_string()
         .replace("\"P\"", "18.00")

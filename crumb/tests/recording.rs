@@ -207,8 +207,10 @@ fn every_text_comes_back_as_it_was_sent() {
             ("adv3", text),
         ];
         let recorded = conversion(&server, &call).success();
-        assert_eq!(recorded["conversion"]["unique_id"], text);
-        assert_eq!(recorded["conversion"]["adv3"], text);
+        // A text with U+0000 is kept with its picture instead, on every database.
+        let kept = text.replace('\0', "\u{2400}");
+        assert_eq!(recorded["conversion"]["unique_id"], kept);
+        assert_eq!(recorded["conversion"]["adv3"], kept);
         assert_eq!(conversion(&server, &call).success(), recorded);
     }
 }

@@ -48,6 +48,7 @@ crate::network::states! {
     }
 }
 
+#[expect(clippy::derivable_impls, reason = "the macro that makes it derives no default")]
 impl Default for Door {
     fn default() -> Self {
         Self::Api

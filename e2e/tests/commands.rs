@@ -158,6 +158,8 @@ fn keys_are_made_listed_and_revoked_while_a_server_runs() {
         &["key", "create", "--name", "x", "--scope", "read", "--offer", "1"],
         &["key", "create", "--name", "x", "--scope", "everything"],
         &["key", "create", "--name", "x", "--offer", "one"],
+        &["key", "create", "--name", "x", "--may-backfill"],
+        &["key", "create", "--name", "x", "--allow-address", "here"],
         &["key", "revoke", "nobody"],
     ] {
         let refused = server.command(nonsense);
@@ -187,6 +189,24 @@ fn keys_are_made_listed_and_revoked_while_a_server_runs() {
     for name in ["admin", "shop", "revoked", "other"] {
         assert!(table.stdout.contains(name), "{}", table.stdout);
     }
+}
+
+#[test]
+fn a_key_is_listed_with_where_it_works_and_what_it_may() {
+    let server = Server::start();
+    let bound = ["--name", "bound", "--scope", "conversion", "--may-backfill"];
+    let from = ["--allow-address", "192.0.2.0/24", "--allow-address", "2001:db8::7"];
+    let elsewhere = server.api_with(&[&bound[..], &from[..]].concat());
+    elsewhere.get("conversion.json").refusal(403, "not_permitted");
+    let here = server.api_with(&["--name", "here", "--scope", "read", "--allow-address", "127.0.0.1"]);
+    here.get("click.json").success();
+    let listed = server.command(&["key", "list", "--json"]);
+    let keys: Value = serde_json::from_str(&listed.stdout).expect("JSON");
+    let addresses = serde_json::json!(["192.0.2.0/24", "2001:db8::7/128"]);
+    assert_eq!((&keys[1]["addresses"], &keys[1]["may_backfill"]), (&addresses, &true.into()));
+    assert_eq!((&keys[0]["addresses"], &keys[0]["may_backfill"]), (&serde_json::json!([]), &false.into()));
+    let table = server.command(&["key", "list"]).stdout;
+    assert!(table.contains("may backfill, 192.0.2.0/24, 2001:db8::7/128"), "{table}");
 }
 
 #[test]

@@ -226,13 +226,21 @@ impl Params {
     /// people by: of that only fingerprints are kept.
     pub(crate) fn raw(&self) -> String {
         let encode = |text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-        let is_kept =
-            |name: &str| name != API_KEY && SuppressionKind::ALL.iter().all(|kind| kind.name() != name);
         let pairs = self.params.iter().filter(|it| is_kept(&it.name));
         let pairs = pairs
             .map(|it| format!("{}={}", encode(&it.name), encode(it.value.as_deref().unwrap_or_default())));
         pairs.collect::<Vec<_>>().join("&")
     }
+}
+
+/// Whether a parameter of a call is kept with it.
+pub(crate) fn is_kept(name: &str) -> bool {
+    name != API_KEY && SuppressionKind::ALL.iter().all(|kind| kind.name() != name)
+}
+
+/// Whether a JSON list may stand for the values of a field.
+fn takes_list(name: &str) -> bool {
+    TARGETS.contains(&name) || PRICE_TARGETS.contains(&name) || name == VALUES
 }
 
 impl Parameters for Params {
@@ -265,11 +273,6 @@ fn items(values: Vec<Value>) -> Result<Vec<SentItem>, BadParameter> {
         })
     };
     values.into_iter().map(item).collect()
-}
-
-/// Whether a JSON list may stand for the values of a field.
-fn takes_list(name: &str) -> bool {
-    TARGETS.contains(&name) || PRICE_TARGETS.contains(&name) || name == VALUES
 }
 
 /// A JSON list of texts and numbers, as forms send it: separated by commas.

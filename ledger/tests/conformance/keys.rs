@@ -19,15 +19,24 @@ fn create(name: &str, hash: u8) -> CreateKey {
 pub fn a_key_is_found_by_its_hash_even_by_another_process(open: Open<'_>) {
     let (here, there) = (open(), open());
     let before = there.keys_version().expect("read");
-    let grant = Grant { offer_id: Some(OfferId(7)), may_override: true, ..Grant::of(Scope::Conversion) };
-    let id = here.create_key(&CreateKey { grant, ..create("shop", 1) }, at(5)).expect("made").expect("free");
+    let grant = Grant {
+        offer_id: Some(OfferId(7)),
+        may_override: true,
+        may_backfill: true,
+        ..Grant::of(Scope::Conversion)
+    };
+    let addresses = ["192.0.2.0/24", "2001:db8::7/128"].map(|range| range.parse().expect("a range")).to_vec();
+    let create_bound = CreateKey { grant, addresses: addresses.clone(), ..create("shop", 1) };
+    let id = here.create_key(&create_bound, at(5)).expect("made").expect("free");
     assert!(there.keys_version().expect("read") > before);
     let key = there.find_key(&[1; 32]).expect("asked").expect("there");
     assert_eq!((key.caller.key_id, key.caller.name.as_str(), key.caller.grant), (id, "shop", grant));
-    assert_eq!((key.created, key.revoked), (at(5), None));
+    assert_eq!((key.created, key.revoked, key.addresses), (at(5), None, addresses));
     assert_eq!(there.find_key(&[2; 32]).expect("asked"), None);
     let grant = Grant { affiliate_id: Some(AffiliateId(3)), ..Grant::of(Scope::Affiliate) };
     here.create_key(&CreateKey { grant, ..create("partner", 2) }, at(6)).expect("made").expect("free");
+    let partner = there.find_key(&[2; 32]).expect("asked").expect("there");
+    assert_eq!((partner.caller.grant, partner.addresses), (grant, Vec::new()));
     let names: Vec<_> = there.list_keys().expect("listed").into_iter().map(|it| it.caller.name).collect();
     assert_eq!(names, ["shop", "partner"]);
 }

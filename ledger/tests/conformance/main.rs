@@ -9,10 +9,12 @@ mod keys;
 mod migrations;
 mod money;
 mod network;
+mod pricing;
 mod sample;
 #[path = "../shared/schema.rs"]
 mod schema;
 mod segments;
+mod suppressions;
 mod traffic;
 
 /// Runs every promise on the databases there are.
@@ -61,6 +63,20 @@ promises! {
     traffic::a_cap_is_kept_and_does_at_its_limit_what_suits_what_it_counts,
     traffic::an_offer_has_at_most_a_thousand_caps,
     traffic::what_decides_clicks_raises_the_networks_version,
+    pricing::an_event_is_kept_and_its_name_is_its_advertisers_only_one,
+    pricing::what_an_offer_says_of_an_event_replaces_what_it_said,
+    pricing::every_version_of_a_price_rule_is_kept,
+    pricing::a_price_rule_always_asks_for_something_and_says_a_price,
+    pricing::an_offer_has_at_most_two_hundred_price_rules,
+    pricing::a_tiers_price_replaces_the_one_before_and_is_taken_away,
+    pricing::an_exchange_rate_is_kept_by_currency_and_date,
+    pricing::what_decides_prices_belongs_together,
+    pricing::what_decides_prices_raises_the_networks_version,
+    pricing::a_cap_that_was_never_asked_has_taken_nothing,
+    pricing::an_affiliates_tier_is_kept_and_taken_away,
+    pricing::what_an_offer_says_of_its_conversions_is_kept,
+    suppressions::a_list_holds_each_fingerprint_once,
+    suppressions::every_offer_has_a_list_of_its_own,
     keys::a_key_is_found_by_its_hash_even_by_another_process,
     keys::a_name_is_used_once,
     keys::a_revoked_key_stays_revoked,

@@ -75,6 +75,7 @@ struct Row {
     offer: OfferView,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of its own")]
 #[derive(Serialize)]
 struct OfferView {
     offer_id: u32,

@@ -16,7 +16,7 @@ use super::page::{self, Page};
 use super::{QUERY_BYTES_MAX, address, cookies, host};
 use crate::Web;
 use crate::error::{ApiError, RETRY_AFTER};
-use crate::params::{API_KEY, Params, decode_lossy};
+use crate::params::{Params, decode_lossy, is_kept};
 
 const PATH: &str = "/p.ashx";
 /// What callers look for in the answer to a postback.
@@ -56,13 +56,14 @@ pub(super) async fn answer(web: &Web, peer: SocketAddr, request: &Parts) -> Resp
     }
 }
 
-/// The call as it came. Keys do not belong here, and are not kept where somebody sends one.
+/// The call as it came, without what suppression lists know people by. Keys do not belong here, and are
+/// not kept where somebody sends one.
 fn raw(query: &str) -> String {
-    let is_key = |pair: &&str| {
+    let is_kept = |pair: &&str| {
         let name = pair.split('=').next().unwrap_or_default();
-        decode_lossy(name).eq_ignore_ascii_case(API_KEY)
+        is_kept(&decode_lossy(name).to_ascii_lowercase())
     };
-    let pairs: Vec<&str> = query.split('&').filter(|pair| !is_key(pair)).collect();
+    let pairs: Vec<&str> = query.split('&').filter(is_kept).collect();
     format!("{PATH}?{}", pairs.join("&"))
 }
 
@@ -170,7 +171,7 @@ mod tests {
     #[test]
     fn a_call_is_kept_as_it_came_without_a_key() {
         assert_eq!(raw("o=1&T=%ff&&x"), "/p.ashx?o=1&T=%ff&&x");
-        assert_eq!(raw("o=1&API%5fkey=secret&t=2"), "/p.ashx?o=1&t=2");
+        assert_eq!(raw("o=1&API%5fkey=secret&t=2&E%6dail=a%40x.org&phone"), "/p.ashx?o=1&t=2");
         assert_eq!(raw(""), "/p.ashx?");
     }
 }
