@@ -11,26 +11,33 @@ mod compact;
 mod conversion_writer;
 mod erase;
 mod failure;
+mod fingerprints;
 mod impressions;
 mod keys;
 mod lane;
 mod list_clicks;
 mod list_conversions;
 mod list_network;
+mod list_prices;
 pub mod metrics;
 mod network;
 mod nodes;
 mod open;
+mod pixel_limit;
 mod places;
 mod record_click;
 mod record_conversion;
+mod record_conversions;
+mod record_pixel;
 mod record_server_click;
 mod retain;
 #[cfg(test)]
 mod sample;
 mod seal;
 mod sequence;
+mod set_prices;
 mod sink;
+mod suppress;
 mod upkeep;
 mod visitors;
 
@@ -46,6 +53,7 @@ use domain::money::Currency;
 use domain::network::Network;
 use domain::privacy::AddressPolicy;
 use domain::tokens::UrlTemplate;
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use journal::Journal;
 use ledger::{Key, KeyHash, Ledger};
@@ -57,7 +65,7 @@ pub use clock::Clock;
 pub use conversion_writer::ConversionWriter;
 pub use failure::Failure;
 pub use impressions::ImpressionWriter;
-pub use keys::{CreateKeyError, NewKey, create_key};
+pub use keys::{CreateKeyError, KeyTerms, NewKey, create_key};
 pub use lane::Lane;
 pub use list_clicks::{ClickList, ClickRow, ListClicks};
 pub use list_conversions::{ConversionList, ConversionRow};
@@ -65,9 +73,11 @@ pub use nodes::own_segments;
 pub use open::{OpenError, Opened, Parts, open};
 pub use places::{PlaceFileError, PlaceFiles};
 pub use record_click::{NotSent, Remember, Sent, Visit};
-pub use record_conversion::{RecordConversionError, RecordedConversion};
+pub use record_conversion::{RecordConversionError, RecordedConversion, SentCall};
+pub use record_pixel::PixelCall;
 pub use record_server_click::{RecordClickError, ServerClick};
 pub use seal::Sealer;
+pub use suppress::{BadValues, Suppressed};
 pub use upkeep::{Upkeep, UpkeepSettings};
 pub use visitors::{OFFER_COOKIE, VISITOR_COOKIE};
 
@@ -88,6 +98,12 @@ pub struct Settings {
     pub throw_out_seconds: u32,
     /// How long visitors without cookies are known by address and agent; zero means they are not.
     pub cookieless: Duration,
+    /// Calls of `p.ashx` that one address may make a second; 0 for no limit.
+    pub pixel_calls_per_second: u32,
+    /// Addresses to which that limit does not apply.
+    pub pixel_allow_list: Vec<IpNet>,
+    /// The only addresses that may call `p.ashx`; none means all.
+    pub conversions_only_from: Vec<IpNet>,
     /// How much of a visitor's address is kept.
     pub address_policy: AddressPolicy,
     /// Recents kept in memory, in bytes; beyond that clicks wait (503) until some are sealed.
@@ -117,6 +133,8 @@ pub struct App {
     conversions: conversion_writer::Queue,
     impressions: impressions::ImpressionCounter,
     questions: Arc<Semaphore>,
+    pixel_limit: pixel_limit::PixelLimit,
+    device_search: Arc<Semaphore>,
     metrics: metrics::Metrics,
     stopping: AtomicBool,
 }

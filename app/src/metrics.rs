@@ -28,6 +28,8 @@ pub struct Metrics {
     pub conversions_repeated: Counter,
     /// Conversion calls refused.
     pub conversions_refused: Counter,
+    /// Calls of `p.ashx` beyond the limit of their address.
+    pub pixel_calls_limited: Counter,
     /// Segments sealed since the start.
     pub segments_sealed: Counter,
     /// Attempts to seal a segment that failed.
@@ -64,6 +66,8 @@ impl Default for Metrics {
         let conversions_repeated =
             counter("conversions_repeated", "Conversion calls answered with the original");
         let conversions_refused = counter("conversions_refused", "Conversion calls refused");
+        let pixel_calls_limited =
+            counter("pixel_calls_limited", "Calls of p.ashx beyond the limit of their address");
         let segments_sealed = counter("segments_sealed", "Segments sealed since the start");
         let seal_failures = counter("seal_failures", "Failed attempts to seal a segment");
         let connections_dismissed =
@@ -95,6 +99,7 @@ impl Default for Metrics {
             conversions_recorded,
             conversions_repeated,
             conversions_refused,
+            pixel_calls_limited,
             segments_sealed,
             seal_failures,
             connections_dismissed,

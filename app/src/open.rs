@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 
 use crate::agents::Agents;
 use crate::nodes::own_segments;
+use crate::pixel_limit::PixelLimit;
 use crate::places::{PlaceFileError, PlaceFiles, Places};
 use crate::sequence::Sequence;
 use crate::visitors::Footprints;
@@ -174,6 +175,8 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
         conversions,
         impressions,
         questions: Arc::new(Semaphore::new(settings.questions_max)),
+        pixel_limit: PixelLimit::new(settings.pixel_calls_per_second, settings.pixel_allow_list.clone()),
+        device_search: Arc::new(Semaphore::new(1)),
         metrics,
         stopping: false.into(),
         archive,

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use rustc_hash::FxHashMap;
 
+use crate::adjustment::Worth;
 use crate::ids::{CampaignId, CapId, EventId, OfferId};
 use crate::money::Amount;
 use crate::network::Network;
@@ -114,6 +115,26 @@ impl Cap {
         self.cap_type == CapType::Click && self.status == CapStatus::Active
     }
 
+    /// Whether it counts conversions or their money, and holds.
+    pub fn is_for_conversions(&self) -> bool {
+        self.cap_type != CapType::Click && self.status == CapStatus::Active
+    }
+
+    /// Whether it is meant for conversions of this campaign and event.
+    pub fn covers_conversion(&self, campaign_id: Option<CampaignId>, event_id: EventId) -> bool {
+        self.covers(campaign_id) && self.event_id.is_none_or(|it| it == event_id)
+    }
+
+    /// What a conversion of that worth counts for, in millionths.
+    pub fn measure(&self, worth: Worth) -> i64 {
+        match self.cap_type {
+            CapType::Click => 0,
+            CapType::Conversion => 1_000_000,
+            CapType::Payout => worth.payout.micros(),
+            CapType::Revenue => worth.revenue.micros(),
+        }
+    }
+
     /// Whether it is meant for this campaign's clicks; an offer's own is meant for all.
     pub fn covers(&self, campaign_id: Option<CampaignId>) -> bool {
         self.campaign_id.is_none() || self.campaign_id == campaign_id
@@ -156,6 +177,51 @@ impl Window {
             from: midnight(first).unwrap_or(Timestamp::MIN),
             until: next.and_then(midnight).unwrap_or(Timestamp::MAX),
         }
+    }
+}
+
+/// A cap as a conversion finds it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Counted {
+    /// The cap.
+    pub cap: Arc<Cap>,
+    /// The window the conversion falls in.
+    pub window: Window,
+    /// What the window has taken so far, in millionths.
+    pub used: i64,
+}
+
+/// What the caps leave of a conversion that none of them refuses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Left {
+    /// The first cap that is used up, where one is.
+    pub cap_id: Option<CapId>,
+    /// The affiliate's part is left out.
+    pub without_payout: bool,
+    /// The advertiser's part is left out.
+    pub without_revenue: bool,
+}
+
+/// Judges a conversion of that worth by the caps it falls under. Never one over: what would bring a cap
+/// above its limit is over it, also where only a part of its money would. An error is the cap that refuses.
+pub fn hold(caps: &[Counted], worth: Worth) -> Result<Left, CapId> {
+    let over: Vec<&Cap> = caps.iter().filter(|it| it.is_over(worth)).map(|it| &*it.cap).collect();
+    if let Some(cap) = over.iter().find(|it| it.at_cap == AtCap::Refuse) {
+        return Err(cap.id);
+    }
+    let any = |side: AtCap| over.iter().any(|it| it.at_cap == AtCap::Neither || it.at_cap == side);
+    Ok(Left {
+        cap_id: over.first().map(|it| it.id),
+        without_payout: any(AtCap::AdvertiserOnly),
+        without_revenue: any(AtCap::AffiliateOnly),
+    })
+}
+
+impl Counted {
+    /// Whether a conversion of that worth is more than the cap still takes.
+    pub fn is_over(&self, worth: Worth) -> bool {
+        let measure = self.cap.measure(worth);
+        measure > 0 && self.used.saturating_add(measure) > self.cap.limit.micros()
     }
 }
 
@@ -392,6 +458,59 @@ mod tests {
         assert_eq!(used(&mut caps), [Some(2), Some(1)]);
         caps.give_back(OFFER, CAMPAIGN, now);
         assert_eq!(used(&mut caps), [Some(1), Some(0)]);
+    }
+
+    fn counted(cap_type: CapType, limit: &str, used: &str, at_cap: AtCap) -> Counted {
+        let cap = Cap { cap_type, at_cap, ..cap(1, Interval::Overall, limit) };
+        let used = used.parse::<Amount>().expect("an amount").micros();
+        let window = Window::of(Interval::Overall, &TimeZone::UTC, at("2026-11-22T00:00:00Z"));
+        Counted { cap: Arc::new(cap), window, used }
+    }
+
+    fn worth(payout: &str, revenue: &str) -> Worth {
+        let amount = |text: &str| text.parse().expect("an amount");
+        Worth { payout: amount(payout), revenue: amount(revenue) }
+    }
+
+    #[test]
+    fn a_conversion_is_over_a_cap_that_it_would_bring_above_its_limit() {
+        use CapType::{Conversion, Payout, Revenue};
+        let check = |cap_type, limit: &str, used: &str, is_over: bool| {
+            let counted = counted(cap_type, limit, used, AtCap::Neither);
+            assert_eq!(counted.is_over(worth("18", "22")), is_over, "{cap_type:?} {used} of {limit}");
+        };
+        check(Conversion, "3", "2", false);
+        check(Conversion, "3", "3", true);
+        check(Conversion, "0", "0", true);
+        check(Payout, "100", "82", false);
+        check(Payout, "100", "82.0001", true);
+        check(Revenue, "100", "78", false);
+        check(Revenue, "100", "79", true);
+        let free = counted(Payout, "100", "100", AtCap::Neither);
+        assert!(!free.is_over(worth("0", "22")), "nothing more is paid");
+    }
+
+    #[test]
+    fn what_happens_at_a_cap_is_the_caps_say_and_the_strictest_of_several() {
+        use AtCap::{AdvertiserOnly, AffiliateOnly, Both, Neither, Refuse};
+        let full = |at_cap| counted(CapType::Conversion, "1", "1", at_cap);
+        let check = |at_caps: &[AtCap], payout_out: bool, revenue_out: bool| {
+            let caps: Vec<_> = at_caps.iter().map(|it| full(*it)).collect();
+            let cap_id = (!caps.is_empty()).then_some(CapId(1));
+            let left = Left { cap_id, without_payout: payout_out, without_revenue: revenue_out };
+            assert_eq!(hold(&caps, worth("18", "22")), Ok(left), "{at_caps:?}");
+        };
+        check(&[], false, false);
+        check(&[Both], false, false);
+        check(&[Neither], true, true);
+        check(&[AdvertiserOnly], true, false);
+        check(&[AffiliateOnly], false, true);
+        check(&[AdvertiserOnly, AffiliateOnly], true, true);
+        assert_eq!(hold(&[full(Both), full(Refuse)], worth("18", "22")), Err(CapId(1)));
+        assert!(matches!(
+            hold(&[counted(CapType::Conversion, "2", "1", Refuse)], worth("18", "22")),
+            Ok(Left { cap_id: None, .. })
+        ));
     }
 
     #[test]

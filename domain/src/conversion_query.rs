@@ -151,7 +151,7 @@ impl ConversionSort {
             Self::ConversionId => SortKey::Integer(i64::try_from(conversion.id.0).unwrap_or(i64::MAX)),
             Self::Payout => SortKey::Integer(conversion.payout().micros()),
             Self::Revenue => SortKey::Integer(conversion.revenue().micros()),
-            Self::ConversionStatus => SortKey::Text(conversion.status.name().to_owned()),
+            Self::ConversionStatus => SortKey::Text(conversion.standing.status.name().to_owned()),
             Self::OfferId => SortKey::Integer(i64::from(conversion.offer_id.0)),
             Self::AffiliateId => SortKey::Integer(i64::from(conversion.affiliate_id.0)),
             Self::ClickDate => SortKey::Integer(conversion.click_id.time().as_microsecond()),

@@ -52,6 +52,12 @@ integer_id! {
     EventId(u32);
     /// A conversion. Numbers grow in the order of recording and are never used twice.
     ConversionId(u64);
+    /// A price rule.
+    PriceRuleId(u32);
+    /// A batch: what was imported, adjusted or accepted in one go.
+    BatchId(u64);
+    /// A statement: what a party earned or owes up to a date.
+    StatementId(u64);
     /// An attempt: one conversion call on record.
     AttemptId(u64);
     /// An API key (its number, not its secret).

@@ -4,6 +4,7 @@
 #![deny(clippy::float_arithmetic)]
 
 pub mod access;
+pub mod adjustment;
 pub mod archive_query;
 pub mod attribution;
 pub mod caps;
@@ -12,18 +13,27 @@ pub mod conversion;
 pub mod conversion_query;
 pub mod conversion_request;
 pub mod deep_link;
+pub mod details;
 pub mod dialect;
+pub mod entry;
+pub mod event;
 pub mod ids;
 pub mod impression;
+mod json_text;
 pub mod money;
 pub mod network;
 pub mod network_change;
+pub mod order;
+pub mod pixel_request;
+pub mod placeholder;
 pub mod pricing;
 pub mod privacy;
 pub mod routing;
 pub mod schedule;
 pub mod segment;
+pub mod statement;
 pub mod status;
+pub mod suppression;
 pub mod targeting;
 pub mod time;
 pub mod tokens;

@@ -92,6 +92,26 @@ impl Amount {
         self.0
     }
 
+    /// The sum. Differences may be negative; sums of a few amounts are far from overflow.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// The difference, which may be negative.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+
+    /// Reads an amount that may be negative: a difference.
+    pub fn parse_difference(text: &str) -> Result<Self, BadAmount> {
+        match text.strip_prefix('-') {
+            Some(positive) => positive.parse().map(|amount| Self::ZERO.minus(amount)),
+            None => text.parse(),
+        }
+    }
+
     /// As a decimal number.
     pub fn to_decimal(self) -> Decimal {
         Decimal::new(self.0 / MICROS_PER_STEP, 4)
@@ -134,6 +154,51 @@ impl fmt::Display for Amount {
     }
 }
 
+/// What one unit of a currency costs in another: ten decimals, up to a million.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ExchangeRate(i64);
+
+/// A text that is no exchange rate.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("not an exchange rate: use a plain decimal number above 0 with at most ten decimals, up to 1000000")]
+pub struct BadExchangeRate;
+
+impl ExchangeRate {
+    /// One for one.
+    pub const ONE: Self = Self(10_000_000_000);
+    const MAX: Self = Self(1_000_000 * Self::ONE.0);
+
+    /// A rate of so many ten-thousand-millionths.
+    pub fn from_steps(steps: i64) -> Option<Self> {
+        (1..=Self::MAX.0).contains(&steps).then_some(Self(steps))
+    }
+
+    /// Ten-thousand-millionths.
+    pub fn steps(self) -> i64 {
+        self.0
+    }
+}
+
+impl FromStr for ExchangeRate {
+    type Err = BadExchangeRate;
+
+    fn from_str(text: &str) -> Result<Self, BadExchangeRate> {
+        let plain = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        let decimal: Decimal = plain.then(|| text.parse().ok()).flatten().ok_or(BadExchangeRate)?;
+        let steps = decimal.checked_mul(Decimal::from(Self::ONE.0)).ok_or(BadExchangeRate)?.normalize();
+        if steps.scale() > 0 {
+            return Err(BadExchangeRate);
+        }
+        i64::try_from(steps).ok().and_then(Self::from_steps).ok_or(BadExchangeRate)
+    }
+}
+
+impl fmt::Display for ExchangeRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Decimal::new(self.0, 10).normalize().fmt(f)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -156,6 +221,24 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Amount>().map(|it| it.to_string()), Ok(printed.to_owned()), "{text}");
         }
+    }
+
+    #[test]
+    fn exchange_rates_are_exact_or_refused() {
+        for text in ["1", "0.0000000001", "1.0842", "1000000"] {
+            assert_eq!(text.parse::<ExchangeRate>().map(|it| it.to_string()), Ok(text.to_owned()));
+        }
+        assert_eq!("1.50".parse::<ExchangeRate>().map(|it| it.to_string()), Ok("1.5".to_owned()));
+        for text in ["0", "-1", "", "x", "1e3", "0.00000000001", "1000000.1", "99999999999999999999999999"] {
+            assert_eq!(text.parse::<ExchangeRate>(), Err(BadExchangeRate), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_difference_may_be_negative() {
+        assert_eq!(Amount::parse_difference("-2.5").map(|it| it.to_string()), Ok("-2.50".to_owned()));
+        assert_eq!(Amount::parse_difference("2.5").map(|it| it.to_string()), Ok("2.50".to_owned()));
+        assert_eq!(Amount::parse_difference("--2.5"), Err(BadAmount::Negative));
     }
 
     #[test]

@@ -9,11 +9,13 @@ use thiserror::Error;
 
 use crate::caps::Cap;
 use crate::deep_link::HostPattern;
+use crate::event::{self, Event, OfferEvent};
 use crate::ids::{
-    AdvertiserId, AffiliateId, CampaignId, CapId, CreativeId, EventId, LandingPageId, OfferId, RuleId,
+    AdvertiserId, AffiliateId, CampaignId, CapId, CreativeId, EventId, LandingPageId, OfferId, PriceRuleId,
+    RuleId,
 };
-use crate::money::{Amount, Currency};
-use crate::pricing::Rate;
+use crate::money::{Amount, Currency, ExchangeRate};
+use crate::pricing::{PriceRule, Rate};
 use crate::schedule::Schedule;
 use crate::targeting::{Rule, RuleStatus};
 use crate::time::Zone;
@@ -112,7 +114,7 @@ states! {
     Approval {
         /// It is approved at once.
         Auto = "auto",
-        /// It is pending until somebody approves it.
+        /// It is pending until somebody approves it, or the offer's delay has passed.
         Manual = "manual",
     }
 }
@@ -131,6 +133,7 @@ pub struct Advertiser {
 }
 
 /// What is promoted.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, as in the API")]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Offer {
     /// Its number.
@@ -179,6 +182,14 @@ pub struct Offer {
     pub attribution: Attribution,
     /// The same visitor again within so many seconds is a duplicate; none means the network's setting.
     pub throw_out_seconds: Option<u32>,
+    /// A pending conversion is approved by itself so many seconds after it was recorded.
+    pub approval_delay_seconds: Option<u32>,
+    /// A conversion sooner after its click than this is refused, in seconds.
+    pub min_conversion_seconds: Option<u32>,
+    /// A conversion later after its click than this is refused, in seconds.
+    pub max_conversion_seconds: Option<u32>,
+    /// Whether a keyless call (`p.ashx`) may state the payout.
+    pub allow_pixel_payout: bool,
     /// When it was created.
     pub created: Timestamp,
 }
@@ -199,6 +210,8 @@ pub struct Affiliate {
     pub name: String,
     /// Only active ones send clicks and are paid.
     pub status: PartyStatus,
+    /// Its tier: offers may have a price for each.
+    pub tier: Option<String>,
     /// When it was created.
     pub created: Timestamp,
 }
@@ -273,6 +286,30 @@ pub enum Redirect {
     Offer(OfferId),
 }
 
+/// What an offer's campaigns of one tier's affiliates pay and earn, unless they have a price of their own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TierPrice {
+    /// The offer.
+    pub offer_id: OfferId,
+    /// The tier, as affiliates name it.
+    pub tier: String,
+    /// The payout, read in the offer's payout type.
+    pub payout: Option<Amount>,
+    /// The revenue, read in the offer's revenue type.
+    pub revenue: Option<Amount>,
+}
+
+/// What one unit of a currency costs in the network's currency from a date on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DatedRate {
+    /// The currency.
+    pub currency: Currency,
+    /// From when on.
+    pub effective: Timestamp,
+    /// What one unit of it costs.
+    pub rate: ExchangeRate,
+}
+
 /// All entities, as the ledger holds them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Entities {
@@ -294,6 +331,16 @@ pub struct Entities {
     pub rules: Vec<Rule>,
     /// Caps, by number; deleted ones may be left out.
     pub caps: Vec<Cap>,
+    /// Events, by number.
+    pub events: Vec<Event>,
+    /// Which offers take which events, in no order.
+    pub offer_events: Vec<OfferEvent>,
+    /// Price rules, each in its present version, by number; deleted ones may be left out.
+    pub price_rules: Vec<PriceRule>,
+    /// Prices of tiers, in no order.
+    pub tier_prices: Vec<TierPrice>,
+    /// Exchange rates, in no order.
+    pub exchange_rates: Vec<DatedRate>,
 }
 
 /// The whole configuration at one moment, arranged for looking things up.
@@ -312,6 +359,22 @@ pub struct Network {
     /// The campaign of an affiliate on an offer: the newest that is not deleted, else the newest.
     campaign_of: FxHashMap<(AffiliateId, OfferId), CampaignId>,
     traffic: FxHashMap<OfferId, Traffic>,
+    events: FxHashMap<EventId, Arc<Event>>,
+    offer_events: FxHashMap<(OfferId, EventId, Option<CampaignId>), Arc<OfferEvent>>,
+    price_rules: FxHashMap<PriceRuleId, Arc<PriceRule>>,
+    pricing: FxHashMap<OfferId, Pricing>,
+    exchange_rates: FxHashMap<Currency, Vec<DatedRate>>,
+}
+
+/// What is in force for an offer's conversions; offers with nothing of the kind have none.
+#[derive(Debug, Default)]
+pub struct Pricing {
+    /// Active price rules, in the order in which they are tried.
+    pub rules: Vec<Arc<PriceRule>>,
+    /// Active caps on conversions and their money.
+    pub caps: Vec<Arc<Cap>>,
+    /// Prices of tiers.
+    pub tiers: Vec<TierPrice>,
 }
 
 /// What is in force for an offer's clicks; offers with nothing of the kind have none.
@@ -348,9 +411,105 @@ impl Network {
             rules: by_id(entities.rules, |it| it.id),
             caps: by_id(entities.caps, |it| it.id),
             traffic: FxHashMap::default(),
+            events: by_id(entities.events, |it| it.id),
+            offer_events: by_id(entities.offer_events, |it| (it.offer_id, it.event_id, it.campaign_id)),
+            price_rules: by_id(entities.price_rules, |it| it.id),
+            pricing: FxHashMap::default(),
+            exchange_rates: FxHashMap::default(),
         };
         network.arrange_traffic();
+        network.arrange_pricing(entities.tier_prices, entities.exchange_rates);
         network
+    }
+
+    fn arrange_pricing(&mut self, tiers: Vec<TierPrice>, rates: Vec<DatedRate>) {
+        for rule in self.price_rules.values().filter(|it| it.status == RuleStatus::Active) {
+            self.pricing.entry(rule.offer_id).or_default().rules.push(Arc::clone(rule));
+        }
+        for cap in self.caps.values().filter(|it| it.is_for_conversions()) {
+            self.pricing.entry(cap.offer_id).or_default().caps.push(Arc::clone(cap));
+        }
+        for tier in tiers {
+            self.pricing.entry(tier.offer_id).or_default().tiers.push(tier);
+        }
+        for pricing in self.pricing.values_mut() {
+            pricing.rules.sort_by_key(|it| (it.position, it.id));
+            pricing.caps.sort_by_key(|it| it.id);
+        }
+        for rate in rates {
+            self.exchange_rates.entry(rate.currency).or_default().push(rate);
+        }
+        for rates in self.exchange_rates.values_mut() {
+            rates.sort_by_key(|it| it.effective);
+        }
+    }
+
+    /// What is in force for an offer's conversions.
+    pub fn pricing(&self, id: OfferId) -> Option<&Pricing> {
+        self.pricing.get(&id)
+    }
+
+    /// The event of that number; the default one is none.
+    pub fn event(&self, id: EventId) -> Option<&Arc<Event>> {
+        self.events.get(&id)
+    }
+
+    /// All events, in no order.
+    pub fn events(&self) -> impl Iterator<Item = &Arc<Event>> {
+        self.events.values()
+    }
+
+    /// The event of an advertiser that a call names, by number or by name in any case. The default event is
+    /// everybody's.
+    pub fn find_event(&self, advertiser_id: AdvertiserId, text: &str) -> Option<EventId> {
+        if event::is_default(text) {
+            return Some(DEFAULT_EVENT);
+        }
+        let own = |it: &&Arc<Event>| it.advertiser_id == advertiser_id;
+        let by_id = text.parse().ok().and_then(|id| self.event(id)).filter(own);
+        let by_name = || self.events.values().filter(own).find(|it| it.name.eq_ignore_ascii_case(text));
+        by_id.or_else(by_name).map(|it| it.id)
+    }
+
+    /// What an offer, or a campaign on it, says about an event.
+    pub fn offer_event(
+        &self,
+        offer_id: OfferId,
+        event_id: EventId,
+        campaign_id: Option<CampaignId>,
+    ) -> Option<&Arc<OfferEvent>> {
+        self.offer_events.get(&(offer_id, event_id, campaign_id))
+    }
+
+    /// What offers and campaigns say about events, in no order.
+    pub fn offer_events(&self) -> impl Iterator<Item = &Arc<OfferEvent>> {
+        self.offer_events.values()
+    }
+
+    /// The price rule of that number, in its present version.
+    pub fn price_rule(&self, id: PriceRuleId) -> Option<&Arc<PriceRule>> {
+        self.price_rules.get(&id)
+    }
+
+    /// All price rules, in no order.
+    pub fn price_rules(&self) -> impl Iterator<Item = &Arc<PriceRule>> {
+        self.price_rules.values()
+    }
+
+    /// All prices of tiers, in no order.
+    pub fn tier_prices(&self) -> impl Iterator<Item = &TierPrice> {
+        self.pricing.values().flat_map(|it| &it.tiers)
+    }
+
+    /// The exchange rates of every currency, by date.
+    pub fn exchange_rates(&self) -> impl Iterator<Item = &DatedRate> {
+        self.exchange_rates.values().flatten()
+    }
+
+    /// What a currency costs at a moment; none where no rate is known by then.
+    pub fn exchange_rate(&self, currency: Currency, at: Timestamp) -> Option<ExchangeRate> {
+        let rates = self.exchange_rates.get(&currency)?;
+        rates.iter().take_while(|it| it.effective <= at).last().map(|it| it.rate)
     }
 
     fn arrange_traffic(&mut self) {
@@ -467,12 +626,11 @@ fn by_id<Id: std::hash::Hash + Eq, T>(all: Vec<T>, id: impl Fn(&T) -> Id) -> FxH
 #[cfg(test)]
 pub(crate) mod sample {
     use super::*;
-    use crate::pricing::PriceType;
+    use crate::network_change::CreateOffer;
 
     pub(crate) fn entities() -> Entities {
         let created = Timestamp::UNIX_EPOCH;
-        let rate =
-            |number: &str| Rate { price_type: PriceType::Cpa, number: number.parse().expect("an amount") };
+        let rate = |number: &str| Rate::cpa(number.parse().expect("an amount"));
         Entities {
             version: 1,
             advertisers: vec![Advertiser {
@@ -481,36 +639,23 @@ pub(crate) mod sample {
                 status: PartyStatus::Active,
                 created,
             }],
-            offers: vec![Offer {
-                id: OfferId(2),
-                name: "Quote".into(),
-                status: OfferStatus::Active,
-                advertiser_id: AdvertiserId(1),
-                url: UrlTemplate::parse("https://shop.example/?click={click_id}").expect("a url"),
-                creative_id: CreativeId(3),
-                payout: rate("18"),
-                revenue: rate("22"),
-                currency: Currency::USD,
-                session_seconds: 720 * 3600,
-                approval: Approval::Auto,
-                one_per_click: false,
-                allow_duplicates: false,
-                allow_deep_link: false,
-                deep_link_hosts: Vec::new(),
-                starts: None,
-                expires: None,
-                schedule: None,
-                zone: None,
-                redirect: None,
-                thank_you_url: None,
-                attribution: Attribution::FirstTouch,
-                throw_out_seconds: None,
-                created,
-            }],
+            offers: vec![
+                CreateOffer {
+                    payout: rate("18"),
+                    revenue: rate("22"),
+                    ..CreateOffer::new(
+                        "Quote",
+                        AdvertiserId(1),
+                        UrlTemplate::parse("https://shop.example/?click={click_id}").expect("a url"),
+                    )
+                }
+                .into_offer(OfferId(2), CreativeId(3), created),
+            ],
             affiliates: vec![Affiliate {
                 id: AffiliateId(4),
                 name: "Bridge".into(),
                 status: PartyStatus::Active,
+                tier: None,
                 created,
             }],
             campaigns: vec![Campaign {

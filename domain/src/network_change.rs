@@ -5,13 +5,14 @@ use jiff::Timestamp;
 
 use crate::caps::{AtCap, Cap, CapStatus, CapType, Interval};
 use crate::deep_link::HostPattern;
+use crate::event::{Event, EventType};
 use crate::ids::{AdvertiserId, AffiliateId, CampaignId, CreativeId, EventId, OfferId};
 use crate::money::{Amount, Currency};
 use crate::network::{
     Advertiser, Affiliate, Approval, Attribution, Campaign, CampaignStatus, Creative, LandingPage,
     MediaStatus, Offer, OfferStatus, PartyStatus, Redirect,
 };
-use crate::pricing::{PriceType, Rate};
+use crate::pricing::{PriceCondition, PriceRule, PriceType, Rate};
 use crate::schedule::Schedule;
 use crate::targeting::{Condition, Rule, RuleStatus, RuleType};
 use crate::time::Zone;
@@ -36,6 +37,10 @@ pub enum EntityKind {
     Rule,
     /// A cap.
     Cap,
+    /// An event.
+    Event,
+    /// A price rule.
+    PriceRule,
 }
 
 impl EntityKind {
@@ -50,6 +55,8 @@ impl EntityKind {
             Self::LandingPage => "landing_page",
             Self::Rule => "rule",
             Self::Cap => "cap",
+            Self::Event => "event",
+            Self::PriceRule => "price_rule",
         }
     }
 }
@@ -77,8 +84,14 @@ pub enum Rejected {
     UnsuitableAtCap,
     /// A cap on what is counted one by one has a limit that is no whole number.
     UnevenLimit,
-    /// A rule would ask for nothing.
-    NoConditions,
+    /// A rule of this kind would ask for nothing.
+    NoConditions(EntityKind),
+    /// A price rule would say no price.
+    NoPrice,
+    /// The advertiser has an event of that name already.
+    EventExists(EventId),
+    /// The event is another advertiser's.
+    EventOfOtherAdvertiser,
 }
 
 /// A new advertiser.
@@ -114,6 +127,8 @@ pub struct CreateAffiliate {
     pub name: String,
     /// Its state.
     pub status: PartyStatus,
+    /// Its tier.
+    pub tier: Option<String>,
 }
 
 /// A change to an affiliate.
@@ -123,6 +138,8 @@ pub struct AffiliateChange {
     pub name: Option<String>,
     /// Its state.
     pub status: Option<PartyStatus>,
+    /// Its tier; an inner none takes it away.
+    pub tier: Option<Option<String>>,
 }
 
 impl AffiliateChange {
@@ -130,10 +147,12 @@ impl AffiliateChange {
     pub fn apply(self, affiliate: &mut Affiliate) {
         set(&mut affiliate.name, self.name);
         set(&mut affiliate.status, self.status);
+        set(&mut affiliate.tier, self.tier);
     }
 }
 
 /// A new offer. Its default creative is made with it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, as in the API")]
 #[derive(Clone, Debug)]
 pub struct CreateOffer {
     /// Its name.
@@ -178,6 +197,84 @@ pub struct CreateOffer {
     pub attribution: Attribution,
     /// The same visitor again within so many seconds is a duplicate.
     pub throw_out_seconds: Option<u32>,
+    /// A pending conversion is approved by itself so many seconds after it was recorded.
+    pub approval_delay_seconds: Option<u32>,
+    /// A conversion sooner after its click than this is refused, in seconds.
+    pub min_conversion_seconds: Option<u32>,
+    /// A conversion later after its click than this is refused, in seconds.
+    pub max_conversion_seconds: Option<u32>,
+    /// Whether a keyless call may state the payout.
+    pub allow_pixel_payout: bool,
+}
+
+/// How long after its click a conversion is taken where nothing else is said: 30 days, as in CAKE.
+pub const SESSION_SECONDS_DEFAULT: u32 = 720 * 3600;
+
+impl CreateOffer {
+    /// An offer with nothing said beyond what must be: active, worth nothing, in US dollars.
+    pub fn new(name: impl Into<String>, advertiser_id: AdvertiserId, url: UrlTemplate) -> Self {
+        Self {
+            name: name.into(),
+            advertiser_id,
+            url,
+            status: OfferStatus::Active,
+            payout: Rate::cpa(Amount::ZERO),
+            revenue: Rate::cpa(Amount::ZERO),
+            currency: Currency::USD,
+            session_seconds: SESSION_SECONDS_DEFAULT,
+            approval: Approval::Auto,
+            one_per_click: false,
+            allow_duplicates: false,
+            allow_deep_link: false,
+            deep_link_hosts: Vec::new(),
+            starts: None,
+            expires: None,
+            schedule: None,
+            zone: None,
+            redirect: None,
+            thank_you_url: None,
+            attribution: Attribution::FirstTouch,
+            throw_out_seconds: None,
+            approval_delay_seconds: None,
+            min_conversion_seconds: None,
+            max_conversion_seconds: None,
+            allow_pixel_payout: false,
+        }
+    }
+
+    /// The offer it becomes.
+    pub fn into_offer(self, id: OfferId, creative_id: CreativeId, created: Timestamp) -> Offer {
+        Offer {
+            id,
+            name: self.name,
+            status: self.status,
+            advertiser_id: self.advertiser_id,
+            url: self.url,
+            creative_id,
+            payout: self.payout,
+            revenue: self.revenue,
+            currency: self.currency,
+            session_seconds: self.session_seconds,
+            approval: self.approval,
+            one_per_click: self.one_per_click,
+            allow_duplicates: self.allow_duplicates,
+            allow_deep_link: self.allow_deep_link,
+            deep_link_hosts: self.deep_link_hosts,
+            starts: self.starts,
+            expires: self.expires,
+            schedule: self.schedule,
+            zone: self.zone,
+            redirect: self.redirect,
+            thank_you_url: self.thank_you_url,
+            attribution: self.attribution,
+            throw_out_seconds: self.throw_out_seconds,
+            approval_delay_seconds: self.approval_delay_seconds,
+            min_conversion_seconds: self.min_conversion_seconds,
+            max_conversion_seconds: self.max_conversion_seconds,
+            allow_pixel_payout: self.allow_pixel_payout,
+            created,
+        }
+    }
 }
 
 /// A change to an offer. Its advertiser and currency never change: money hangs on them.
@@ -225,6 +322,14 @@ pub struct OfferChange {
     pub attribution: Option<Attribution>,
     /// The same visitor again within so many seconds is a duplicate.
     pub throw_out_seconds: Option<Option<u32>>,
+    /// A pending conversion is approved by itself so many seconds after it was recorded.
+    pub approval_delay_seconds: Option<Option<u32>>,
+    /// A conversion sooner after its click than this is refused, in seconds.
+    pub min_conversion_seconds: Option<Option<u32>>,
+    /// A conversion later after its click than this is refused, in seconds.
+    pub max_conversion_seconds: Option<Option<u32>>,
+    /// Whether a keyless call may state the payout.
+    pub allow_pixel_payout: Option<bool>,
 }
 
 impl OfferChange {
@@ -251,6 +356,10 @@ impl OfferChange {
         set(&mut offer.thank_you_url, self.thank_you_url);
         set(&mut offer.attribution, self.attribution);
         set(&mut offer.throw_out_seconds, self.throw_out_seconds);
+        set(&mut offer.approval_delay_seconds, self.approval_delay_seconds);
+        set(&mut offer.min_conversion_seconds, self.min_conversion_seconds);
+        set(&mut offer.max_conversion_seconds, self.max_conversion_seconds);
+        set(&mut offer.allow_pixel_payout, self.allow_pixel_payout);
     }
 }
 
@@ -467,8 +576,184 @@ impl CapChange {
     }
 }
 
+/// A new event.
+#[derive(Clone, Debug)]
+pub struct CreateEvent {
+    /// Whose it is.
+    pub advertiser_id: AdvertiserId,
+    /// Its name.
+    pub name: String,
+    /// What it means.
+    pub event_type: EventType,
+    /// Its state.
+    pub status: PartyStatus,
+    /// What the affiliate gets, where neither campaign nor offer says anything.
+    pub payout: Rate,
+    /// What the advertiser owes, where neither campaign nor offer says anything.
+    pub revenue: Rate,
+    /// Only one conversion for each click.
+    pub one_per_click: bool,
+    /// A click may convert again without a `unique_id`.
+    pub allow_duplicates: bool,
+}
+
+impl CreateEvent {
+    /// The event it becomes.
+    pub fn into_event(self, id: EventId, created: Timestamp) -> Event {
+        Event {
+            id,
+            advertiser_id: self.advertiser_id,
+            name: self.name,
+            event_type: self.event_type,
+            status: self.status,
+            payout: self.payout,
+            revenue: self.revenue,
+            one_per_click: self.one_per_click,
+            allow_duplicates: self.allow_duplicates,
+            created,
+        }
+    }
+}
+
+/// A change to an event. Whose it is never changes.
+#[derive(Clone, Debug, Default)]
+pub struct EventChange {
+    /// Its name.
+    pub name: Option<String>,
+    /// What it means.
+    pub event_type: Option<EventType>,
+    /// Its state.
+    pub status: Option<PartyStatus>,
+    /// How the payout is read.
+    pub payout_type: Option<PriceType>,
+    /// The payout's number.
+    pub payout: Option<Amount>,
+    /// How the revenue is read.
+    pub revenue_type: Option<PriceType>,
+    /// The revenue's number.
+    pub revenue: Option<Amount>,
+    /// Only one conversion for each click.
+    pub one_per_click: Option<bool>,
+    /// A click may convert again without a `unique_id`.
+    pub allow_duplicates: Option<bool>,
+}
+
+impl EventChange {
+    /// Applies what is present.
+    pub fn apply(self, event: &mut Event) {
+        set(&mut event.name, self.name);
+        set(&mut event.event_type, self.event_type);
+        set(&mut event.status, self.status);
+        set(&mut event.payout.price_type, self.payout_type);
+        set(&mut event.payout.number, self.payout);
+        set(&mut event.revenue.price_type, self.revenue_type);
+        set(&mut event.revenue.number, self.revenue);
+        set(&mut event.one_per_click, self.one_per_click);
+        set(&mut event.allow_duplicates, self.allow_duplicates);
+    }
+}
+
+/// A new price rule, in its first version.
+#[derive(Clone, Debug)]
+pub struct CreatePriceRule {
+    /// The offer; none where the campaign says it.
+    pub offer_id: Option<OfferId>,
+    /// Only the conversions of this campaign, which must be the offer's.
+    pub campaign_id: Option<CampaignId>,
+    /// Its place among the rules; by default after all others.
+    pub position: Option<u32>,
+    /// Its state.
+    pub status: RuleStatus,
+    /// Which conversions it prices.
+    pub conditions: Vec<PriceCondition>,
+    /// What the affiliate gets.
+    pub payout: Option<Rate>,
+    /// What the advertiser owes.
+    pub revenue: Option<Rate>,
+}
+
+/// A change to a price rule: it gets a new version, and the one before is kept.
+#[derive(Clone, Debug, Default)]
+pub struct PriceRuleChange {
+    /// Its place among the rules.
+    pub position: Option<u32>,
+    /// Its state.
+    pub status: Option<RuleStatus>,
+    /// Conditions by target: these replace the rule's condition of the same target.
+    pub conditions: Vec<PriceCondition>,
+    /// Targets no longer asked for.
+    pub without: Vec<&'static str>,
+    /// What the affiliate gets.
+    pub payout: RateChange,
+    /// What the advertiser owes.
+    pub revenue: RateChange,
+}
+
+/// A change to one side of a price that need not say anything.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RateChange {
+    /// How the number is read.
+    pub price_type: Option<PriceType>,
+    /// The number; an inner none says nothing about this side any more.
+    pub number: Option<Option<Amount>>,
+}
+
+impl RateChange {
+    /// Applies what is present. A number that comes to a side without one is an amount, unless it says else.
+    fn apply(self, rate: &mut Option<Rate>) {
+        match self.number {
+            Some(None) => *rate = None,
+            Some(Some(number)) => rate.get_or_insert(Rate::cpa(number)).number = number,
+            None => {}
+        }
+        if let Some(rate) = rate {
+            set(&mut rate.price_type, self.price_type);
+        }
+    }
+}
+
+impl PriceRuleChange {
+    /// Applies what is present, as a new version. The caller refuses a rule left without conditions or price.
+    pub fn apply(self, rule: &mut PriceRule) {
+        let replaced: Vec<_> =
+            self.conditions.iter().map(PriceCondition::target).chain(self.without).collect();
+        rule.conditions.retain(|condition| !replaced.contains(&condition.target()));
+        rule.conditions.extend(self.conditions);
+        set(&mut rule.position, self.position);
+        set(&mut rule.status, self.status);
+        self.payout.apply(&mut rule.payout);
+        self.revenue.apply(&mut rule.revenue);
+        rule.version += 1;
+    }
+}
+
 fn set<T>(field: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *field = value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_side_of_a_price_changes_by_number_and_by_type() {
+        use PriceType::{Cpa, Revshare};
+        let amount = |text: &str| text.parse::<Amount>().expect("an amount");
+        let rate = |price_type, text: &str| Some(Rate { price_type, number: amount(text) });
+        let check = |before: Option<Rate>, price_type, number: Option<Option<&str>>, after: Option<Rate>| {
+            let mut found = before;
+            RateChange { price_type, number: number.map(|it| it.map(amount)) }.apply(&mut found);
+            assert_eq!(found, after, "{before:?} {price_type:?} {number:?}");
+        };
+        check(rate(Revshare, "70"), None, None, rate(Revshare, "70"));
+        check(rate(Revshare, "70"), None, Some(Some("60")), rate(Revshare, "60"));
+        check(rate(Revshare, "70"), Some(Cpa), None, rate(Cpa, "70"));
+        check(rate(Revshare, "70"), Some(Cpa), Some(Some("9")), rate(Cpa, "9"));
+        check(rate(Revshare, "70"), None, Some(None), None);
+        check(None, None, Some(Some("9")), rate(Cpa, "9"));
+        check(None, Some(Revshare), Some(Some("9")), rate(Revshare, "9"));
+        check(None, Some(Revshare), None, None);
     }
 }

@@ -40,6 +40,21 @@ impl ConversionStatus {
         }
     }
 
+    /// What it may become when somebody changes it. `ignored` stays: it was never payable.
+    pub fn next(self) -> &'static [Self] {
+        match self {
+            Self::Pending => &[Self::Approved, Self::Rejected, Self::Ignored],
+            Self::Approved => &[Self::Pending, Self::Rejected, Self::Reversed],
+            Self::Rejected | Self::Reversed => &[Self::Pending, Self::Approved],
+            Self::Ignored => &[],
+        }
+    }
+
+    /// Whether it may become `to` when somebody changes it.
+    pub fn may_become(self, to: Self) -> bool {
+        self.next().contains(&to)
+    }
+
     /// Whether the conversion is worth its price in this state; otherwise it is worth nothing.
     pub fn pays(self) -> bool {
         matches!(self, Self::Pending | Self::Approved)
@@ -77,5 +92,27 @@ mod tests {
         assert_eq!("returned".parse(), Ok(ConversionStatus::Reversed));
         assert_eq!("scrubbed".parse(), Ok(ConversionStatus::Ignored));
         assert_eq!("paid".parse::<ConversionStatus>(), Err(UnknownStatus));
+    }
+
+    #[test]
+    fn a_status_follows_another_only_as_the_table_says() {
+        use ConversionStatus::{Approved, Ignored, Pending, Rejected, Reversed};
+        let allowed = [
+            (Pending, Approved),
+            (Pending, Rejected),
+            (Pending, Ignored),
+            (Approved, Pending),
+            (Approved, Rejected),
+            (Approved, Reversed),
+            (Rejected, Pending),
+            (Rejected, Approved),
+            (Reversed, Pending),
+            (Reversed, Approved),
+        ];
+        for from in ConversionStatus::ALL {
+            for to in ConversionStatus::ALL {
+                assert_eq!(from.may_become(to), allowed.contains(&(from, to)), "{from} to {to}");
+            }
+        }
     }
 }

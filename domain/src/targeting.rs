@@ -107,7 +107,7 @@ pub enum TextPattern {
 }
 
 impl TextPattern {
-    fn matches(&self, text: &str) -> bool {
+    pub(crate) fn matches(&self, text: &str) -> bool {
         match self {
             Self::Exact(exact) => text == exact,
             Self::Prefix(prefix) => text.starts_with(prefix.as_str()),
@@ -128,8 +128,8 @@ impl fmt::Display for TextPattern {
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum BadCondition {
     /// There is no such thing to ask for.
-    #[error("nothing that can be targeted: use {}", TARGETS.join(", "))]
-    UnknownTarget,
+    #[error("nothing that can be asked for: use {}", .0.join(", "))]
+    UnknownTarget(&'static [&'static str]),
     /// Nothing is listed.
     #[error("at least one value is expected")]
     Empty,
@@ -180,7 +180,8 @@ impl Condition {
             "referrer" => Self::Referrer(each(values, "a host such as *.example.org", |it| it.parse().ok())?),
             "percentage" => Self::Percentage(one(values, "a percentage, 0 to 100", percentage)?),
             _ => {
-                let index = crate::tokens::numbered(target, "sub_id_").ok_or(BadCondition::UnknownTarget)?;
+                let index =
+                    crate::tokens::numbered(target, "sub_id_").ok_or(BadCondition::UnknownTarget(TARGETS))?;
                 Self::SubId(index, each(values, "a sub id of at most 200 characters", pattern)?)
             }
         })
@@ -340,7 +341,7 @@ pub(crate) fn scatter(seed: u64) -> u64 {
     bits ^ (bits >> 31)
 }
 
-fn each<T>(
+pub(crate) fn each<T>(
     values: &str,
     expected: &'static str,
     read: impl Fn(&str) -> Option<T>,
@@ -382,7 +383,7 @@ fn language(text: &str) -> Option<String> {
     is_subtag.then(|| text.to_ascii_lowercase())
 }
 
-fn pattern(text: &str) -> Option<TextPattern> {
+pub(crate) fn pattern(text: &str) -> Option<TextPattern> {
     let text = name(text)?;
     let prefix = text.strip_suffix('*').map(|prefix| TextPattern::Prefix(prefix.to_owned()));
     Some(prefix.unwrap_or(TextPattern::Exact(text)))
@@ -503,7 +504,7 @@ mod tests {
         check("percentage", "1.234", "0 to 100");
         check("percentage", "-1", "0 to 100");
         check("sub_id_1", "a\nos=iOS", "is not a sub id");
-        check("sub_id_6", "x", "nothing that can be targeted");
+        check("sub_id_6", "x", "nothing that can be asked for");
         check("country", &"US,".repeat(501), "at most 500");
     }
 

@@ -1,13 +1,21 @@
 //! The books, written once for every database: a file per noun, beside its trait of the same name.
 
+mod adjustments;
+mod batches;
 mod conversions;
 mod erasures;
+mod filter;
 mod impressions;
 mod keys;
+mod money;
 mod network;
 mod nodes;
+mod pricing;
 mod segments;
+mod statements;
+mod suppressions;
 mod traffic;
+mod verify;
 
 use crate::LedgerError;
 use crate::database::{Database, Session, single, values};

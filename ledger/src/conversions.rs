@@ -3,7 +3,8 @@
 use domain::click::Click;
 use domain::conversion::{Conversion, ConversionCall, Refusal, Terms};
 use domain::conversion_query::{ConversionPage, ConversionQuery};
-use domain::ids::{ClickId, ConversionId, KeyId, OfferId};
+use domain::details::Door;
+use domain::ids::{BatchId, ClickId, ConversionId, EventId, KeyId, OfferId};
 use jiff::Timestamp;
 
 use crate::LedgerError;
@@ -17,6 +18,13 @@ pub struct Submission {
     pub click: Option<Click>,
     /// The network's say.
     pub terms: Terms,
+}
+
+impl Submission {
+    /// Whether there is an offer of the number that the call names.
+    pub fn knows_offer(&self) -> bool {
+        self.terms.network.offer(self.call.offer_id).is_some()
+    }
 }
 
 /// What became of a conversion call.
@@ -38,12 +46,20 @@ pub enum Recorded {
 /// A conversion call that was refused before it could be judged, for the record.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Attempt {
+    /// The way it came in.
+    pub door: Door,
     /// The offer it named, where that could be read.
     pub offer_id: Option<OfferId>,
+    /// What kind of conversion it was, where that is known.
+    pub event_id: Option<EventId>,
     /// When it arrived.
     pub received_at: Timestamp,
-    /// The key it came with.
+    /// The key it came with; 0 where it needed none.
     pub key_id: KeyId,
+    /// The address it came from, as far as addresses are kept; else empty.
+    pub address: String,
+    /// The batch it belongs to.
+    pub batch_id: Option<BatchId>,
     /// The click it named, as sent.
     pub click_id: String,
     /// The transaction it named, as sent.

@@ -10,10 +10,10 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use domain::ids::{
-    AdvertiserId, AffiliateId, CampaignId, CapId, ClickId, ConversionId, CreativeId, EventId, KeyId,
-    LandingPageId, NodeNumber, OfferId, RuleId,
+    AdvertiserId, AffiliateId, BatchId, CampaignId, CapId, ClickId, ConversionId, CreativeId, EventId, KeyId,
+    LandingPageId, NodeNumber, OfferId, PriceRuleId, RuleId, StatementId,
 };
-use domain::money::Amount;
+use domain::money::{Amount, ExchangeRate};
 use jiff::Timestamp;
 
 use crate::LedgerError;
@@ -100,9 +100,9 @@ impl From<Amount> for Value<'_> {
     }
 }
 
-impl From<ConversionId> for Value<'_> {
-    fn from(id: ConversionId) -> Self {
-        Self::from(id.0)
+impl From<ExchangeRate> for Value<'_> {
+    fn from(rate: ExchangeRate) -> Self {
+        Self::Integer(rate.steps())
     }
 }
 
@@ -158,14 +158,18 @@ macro_rules! ids {
 ids!(
     AdvertiserId,
     AffiliateId,
+    BatchId,
     CampaignId,
     CapId,
+    ConversionId,
     CreativeId,
     EventId,
     KeyId,
     LandingPageId,
     OfferId,
-    RuleId
+    PriceRuleId,
+    RuleId,
+    StatementId
 );
 
 impl From<i64> for Value<'_> {
@@ -234,9 +238,9 @@ impl FromValue for ClickId {
     }
 }
 
-impl FromValue for ConversionId {
+impl FromValue for ExchangeRate {
     fn from_value(value: &Value<'_>) -> Option<Self> {
-        FromValue::from_value(value).map(Self)
+        i64::from_value(value).and_then(Self::from_steps)
     }
 }
 

@@ -4,6 +4,8 @@
 //! here and carried out once, in `book`, whichever database keeps it.
 #![deny(clippy::float_arithmetic)]
 
+mod adjustments;
+mod batches;
 mod book;
 mod conversions;
 mod database;
@@ -15,13 +17,19 @@ mod location;
 mod network;
 mod nodes;
 mod postgres;
+mod pricing;
 #[cfg(test)]
 #[path = "../tests/shared/schema.rs"]
 mod schema;
 mod segments;
 mod sqlite;
+mod statements;
+mod suppressions;
 mod traffic;
+mod verify;
 
+pub use adjustments::{Adjusted, AdjustmentBook, AdjustmentFilter, Author, EntryFilter, NotAdjusted, Order};
+pub use batches::{Batch, BatchBook, BatchType, Undone};
 pub use conversions::{Attempt, ConversionBook, Recorded, Submission};
 pub use erasures::ErasureBook;
 pub use error::LedgerError;
@@ -31,19 +39,38 @@ pub use location::Location;
 pub use network::NetworkBook;
 pub use nodes::NodeBook;
 pub use postgres::{BadPostgresUrl, PostgresUrl};
+pub use pricing::PricingBook;
 pub use segments::SegmentCatalogue;
+pub use statements::{NotClosed, StatementBook, StatementFilter, StatementLine};
+pub use suppressions::SuppressionBook;
 pub use traffic::TrafficBook;
+pub use verify::{Finding, VerifyBook};
+
+/// A page of rows, and how many there are in all.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Page<T> {
+    /// All matches, before paging.
+    pub total: u64,
+    /// The page.
+    pub rows: Vec<T>,
+}
 
 /// The whole book, as the rest of the program holds it.
 pub trait Ledger:
     NetworkBook
     + TrafficBook
+    + PricingBook
+    + SuppressionBook
     + ConversionBook
     + KeyBook
     + SegmentCatalogue
     + ErasureBook
     + ImpressionBook
     + NodeBook
+    + AdjustmentBook
+    + BatchBook
+    + StatementBook
+    + VerifyBook
     + Send
     + Sync
 {
@@ -52,12 +79,18 @@ pub trait Ledger:
 impl<T> Ledger for T where
     T: NetworkBook
         + TrafficBook
+        + PricingBook
+        + SuppressionBook
         + ConversionBook
         + KeyBook
         + SegmentCatalogue
         + ErasureBook
         + ImpressionBook
         + NodeBook
+        + AdjustmentBook
+        + BatchBook
+        + StatementBook
+        + VerifyBook
         + Send
         + Sync
 {

@@ -2,16 +2,23 @@
 
 mod advertisers;
 mod affiliates;
+mod batch;
 mod campaigns;
 mod caps;
 mod clicks;
 mod conversions;
 mod creatives;
 mod cursor;
+mod events;
+mod exchange_rates;
 mod fields;
 mod landing_pages;
+mod offer_events;
 mod offers;
+mod price_rules;
 mod rules;
+mod suppressions;
+mod tier_prices;
 mod view;
 
 use axum::Router;
@@ -27,6 +34,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/api/2/click.json", get(clicks::list))
         .route("/api/2/record_click.json", post(clicks::record))
         .route("/api/2/conversion.json", record)
+        .route("/api/2/record_conversions.json", post(batch::record))
         .route("/api/2/conversions.json", get(conversions::list))
         .route("/api/2/advertiser.json", post(advertisers::create))
         .route("/api/2/update_advertiser.json", post(advertisers::update))
@@ -52,4 +60,18 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/api/2/cap.json", post(caps::create))
         .route("/api/2/update_cap.json", post(caps::update))
         .route("/api/2/caps.json", get(caps::list))
+        .route("/api/2/event.json", post(events::create))
+        .route("/api/2/update_event.json", post(events::update))
+        .route("/api/2/events.json", get(events::list))
+        .route("/api/2/offer_event.json", post(offer_events::set))
+        .route("/api/2/offer_events.json", get(offer_events::list))
+        .route("/api/2/price_rule.json", post(price_rules::create))
+        .route("/api/2/update_price_rule.json", post(price_rules::update))
+        .route("/api/2/price_rules.json", get(price_rules::list))
+        .route("/api/2/tier_price.json", post(tier_prices::set))
+        .route("/api/2/tier_prices.json", get(tier_prices::list))
+        .route("/api/2/exchange_rate.json", post(exchange_rates::set))
+        .route("/api/2/exchange_rates.json", get(exchange_rates::list))
+        .route("/api/2/suppression.json", post(suppressions::change))
+        .route("/api/2/suppressions.json", get(suppressions::list))
 }

@@ -1,14 +1,17 @@
 //! Conversions and attempts in the ledger.
 
 mod list;
-mod record;
+pub(super) mod record;
 
+pub(super) use list::matching;
+
+use domain::adjustment::{Standing, Worth};
 use domain::click::Country;
 use domain::conversion::{Conversion, Price};
 use domain::conversion_query::{ConversionPage, ConversionQuery};
-use domain::ids::{ClickId, ConversionId, EventId, OfferId};
+use domain::ids::{ClickId, ConversionId, EventId, OfferId, PriceRuleId};
 use domain::network::DEFAULT_EVENT;
-use domain::pricing::PriceScope;
+use domain::pricing::PriceSource;
 
 use super::Book;
 use crate::LedgerError;
@@ -74,8 +77,8 @@ fn firsts_on_clicks(
 }
 
 const INSERT_ATTEMPT: &str = "-- insert_attempt\n\
-    INSERT INTO attempts (offer_id, received_at, key_id, click_id, unique_id, outcome, reason, conversion_id, raw) \
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    INSERT INTO attempts (offer_id, received_at, key_id, click_id, unique_id, outcome, reason, conversion_id, raw, \
+    door, address, event_id, batch_id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
 
 fn attempt_row(attempt: &Attempt) -> Vec<Value<'_>> {
     values![
@@ -88,6 +91,10 @@ fn attempt_row(attempt: &Attempt) -> Vec<Value<'_>> {
         &attempt.reason,
         attempt.conversion_id,
         &attempt.raw,
+        attempt.door.name(),
+        &attempt.address,
+        attempt.event_id,
+        attempt.batch_id,
     ]
 }
 
@@ -103,12 +110,21 @@ fn read_attempt(record: &Record) -> Result<Attempt, LedgerError> {
         reason: row.get("reason")?,
         conversion_id: row.get("conversion_id")?,
         raw: row.get("raw")?,
+        door: row.parse("door", |text| text.parse().ok())?,
+        address: row.get("address")?,
+        event_id: row.get("event_id")?,
+        batch_id: row.get("batch_id")?,
     })
 }
 
-fn read_conversion(record: &Record) -> Result<Conversion, LedgerError> {
+pub(super) fn read_conversion(record: &Record) -> Result<Conversion, LedgerError> {
     let row = record.of("conversions");
-    let scope = |column| row.parse(column, PriceScope::from_name);
+    let source = |scope, rule, version| -> Result<PriceSource, LedgerError> {
+        let rule: Option<PriceRuleId> = row.get(rule)?;
+        let version: Option<u32> = row.get(version)?;
+        let scope = row.parse(scope, |text| text.parse().ok())?;
+        Ok(PriceSource { scope, rule: rule.zip(version) })
+    };
     Ok(Conversion {
         id: row.get("conversion_id")?,
         offer_id: row.get("offer_id")?,
@@ -118,6 +134,8 @@ fn read_conversion(record: &Record) -> Result<Conversion, LedgerError> {
         creative_id: row.get("creative_id")?,
         click_id: row.get("click_id")?,
         event_id: row.get("event_id")?,
+        door: row.parse("door", |text| text.parse().ok())?,
+        batch_id: row.get("batch_id")?,
         unique_id: row.get("unique_id")?,
         order_id: row.get("order_id")?,
         adv: [row.get("adv1")?, row.get("adv2")?, row.get("adv3")?, row.get("adv4")?, row.get("adv5")?],
@@ -131,15 +149,24 @@ fn read_conversion(record: &Record) -> Result<Conversion, LedgerError> {
         country: row.parse("country", |text| {
             if text.is_empty() { Some(Country::UNKNOWN) } else { Country::new(text) }
         })?,
+        device: row.parse("device", |text| text.parse().ok())?,
         currency: row.parse("currency", |text| text.parse().ok())?,
+        exchange_rate: row.get("exchange_rate")?,
         price: Price {
             payout: row.get("original_payout")?,
-            payout_scope: scope("payout_scope")?,
+            payout_source: source("payout_scope", "payout_rule_id", "payout_rule_version")?,
             revenue: row.get("original_revenue")?,
-            revenue_scope: scope("revenue_scope")?,
+            revenue_source: source("revenue_scope", "revenue_rule_id", "revenue_rule_version")?,
             amount: row.get("amount")?,
         },
-        status: row.parse("status", |text| text.parse().ok())?,
+        cap_id: row.get("cap_id")?,
+        standing: Standing {
+            status: row.parse("status", |text| text.parse().ok())?,
+            price: Worth { payout: row.get("price_payout")?, revenue: row.get("price_revenue")? },
+        },
+        adjustments: row.get("adjustments")?,
+        details: row.get("details")?,
+        approve_at: row.get("approve_at")?,
         conversion_date: row.get("conversion_date")?,
         recorded_at: row.get("recorded_at")?,
         last_updated: row.get("last_updated")?,

@@ -1,15 +1,15 @@
 //! The conversions' promises.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use domain::conversion::{Conversion, Refusal};
 use domain::conversion_query::{ConversionFilter, ConversionQuery, ConversionSort, Start};
 use domain::ids::{AdvertiserId, AffiliateId, ConversionId, OfferId};
 use domain::status::ConversionStatus;
+use jiff::{SignedDuration, Timestamp};
 use ledger::{Ledger, Recorded, Submission};
 
-use crate::sample::{Open, amount, at, click, record, submission};
+use crate::sample::{Open, amount, at, click, record, submission, submission_in, with_campaign};
 
 fn new(recorded: Recorded) -> Conversion {
     match recorded {
@@ -40,7 +40,7 @@ pub fn a_call_becomes_a_conversion_with_its_attempt(open: Open<'_>) {
     let submission = submission(2, "ORD-1");
     let conversion = new(record(&*ledger, &submission));
     assert_eq!(conversion.price.payout, amount("2.5"));
-    assert_eq!(conversion.status, ConversionStatus::Approved);
+    assert_eq!(conversion.standing.status, ConversionStatus::Approved);
     assert_eq!((conversion.recorded_at, conversion.last_updated), (at(3), at(3)));
     assert_eq!(conversion.sub_ids[4], "e");
     assert_eq!(open().find_conversion(conversion.id).expect("asked"), Some(conversion.clone()));
@@ -161,7 +161,7 @@ pub fn two_servers_record_one_key_once(open: Open<'_>) {
 pub fn a_batch_of_many_offers_waits_for_no_other_for_ever(open: Open<'_>) {
     let (here, there) = (open(), open());
     let batch = |offers: &mut dyn Iterator<Item = u32>| -> Vec<Submission> {
-        offers.map(|offer| on_offer(offer, submission(2, "ORD-1"))).collect()
+        offers.map(|offer| on_offer(offer, "ORD-1")).collect()
     };
     let (up, down) = (batch(&mut (1..=20)), batch(&mut (1..=20).rev()));
     std::thread::scope(|scope| {
@@ -177,11 +177,9 @@ pub fn a_batch_of_many_offers_waits_for_no_other_for_ever(open: Open<'_>) {
     assert_eq!(everything(&*open()).len(), 20);
 }
 
-/// The same for another offer.
-fn on_offer(offer: u32, mut submission: Submission) -> Submission {
-    let mut changed = submission.terms.offer.as_deref().expect("an offer").clone();
-    changed.id = OfferId(offer);
-    submission.terms.offer = Some(Arc::new(changed));
+/// A call for the second click on another offer.
+fn on_offer(offer: u32, unique_id: &str) -> Submission {
+    let mut submission = submission_in(2, unique_id, |it| it.offers[0].id = OfferId(offer));
     submission.call.offer_id = OfferId(offer);
     submission.click.as_mut().expect("a click").offer_id = OfferId(offer);
     submission
@@ -274,6 +272,7 @@ pub fn every_sort_pages_through_each_conversion_once(open: Open<'_>) {
 
 pub fn filters_count_and_list_the_same_rows(open: Open<'_>) {
     let ledger = open();
+    with_campaign(&*ledger);
     let all = populate(&*ledger);
     let check = |filter: ConversionFilter, wanted: &dyn Fn(&Conversion) -> bool| {
         let query = ConversionQuery {
@@ -299,6 +298,47 @@ pub fn filters_count_and_list_the_same_rows(open: Open<'_>) {
     let affiliate_id = Some(AffiliateId(2));
     let statuses = vec![ConversionStatus::Pending, ConversionStatus::Reversed];
     check(ConversionFilter { affiliate_id, statuses, ..none() }, &|it| {
-        it.affiliate_id == AffiliateId(2) && it.status == ConversionStatus::Pending
+        it.affiliate_id == AffiliateId(2) && it.standing.status == ConversionStatus::Pending
     });
+}
+
+pub fn totals_are_the_rows_whatever_the_range(open: Open<'_>) {
+    let ledger = open();
+    with_campaign(&*ledger);
+    // Dates over two weeks on either side of 1970, three a day.
+    let date = |number: i64| Timestamp::from_second((number - 30) * 28_801).expect("in range");
+    let dated = |number: u32| {
+        let mut it = submission(number % 20, &format!("ORD-{number}"));
+        it.call.conversion_date = date(number.into());
+        it
+    };
+    let batch: Vec<_> = (0..60).map(dated).collect();
+    let all: Vec<_> = ledger.record_conversions(&batch).expect("commits");
+    let all: Vec<_> = all.into_iter().map(|it| new(it.expect("recorded"))).collect();
+    let edges: Vec<_> =
+        (0..64).step_by(7).flat_map(|it| [date(it), date(it) + SignedDuration::from_hours(5)]).collect();
+    let ends = || edges.iter().copied().map(Some).chain([None]);
+    for (from, until) in ends().flat_map(|from| ends().map(move |until| (from, until))) {
+        for affiliate_id in [None, Some(AffiliateId(2))] {
+            let statuses = vec![ConversionStatus::Pending];
+            let filter =
+                ConversionFilter { from, until, affiliate_id, statuses, ..ConversionFilter::default() };
+            let query = ConversionQuery {
+                filter,
+                sort: ConversionSort::Payout,
+                descending: true,
+                start: Start::Row(0),
+                limit: 1000,
+            };
+            let page = ledger.list_conversions(&query).expect("listed");
+            let wanted = |it: &&Conversion| {
+                from.is_none_or(|from| it.conversion_date >= from)
+                    && until.is_none_or(|until| it.conversion_date < until)
+                    && affiliate_id.is_none_or(|id| it.affiliate_id == id)
+                    && it.standing.status == ConversionStatus::Pending
+            };
+            assert_eq!(page.total, all.iter().filter(wanted).count() as u64, "{from:?} to {until:?}");
+            assert_eq!(page.total, page.conversions.len() as u64);
+        }
+    }
 }

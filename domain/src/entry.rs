@@ -1,0 +1,94 @@
+//! Double entry: whatever a conversion is worth stands on three lines whose sum is zero. A line is never
+//! changed; what changes later is a new booking of three lines more.
+
+use jiff::Timestamp;
+
+use crate::adjustment::Worth;
+use crate::ids::{ConversionId, OfferId, StatementId};
+use crate::money::{Amount, Currency};
+
+crate::network::states! {
+    /// Where a line stands.
+    Account {
+        /// What an advertiser owes the network: positive.
+        AdvertiserReceivable = "advertiser_receivable",
+        /// What the network owes an affiliate: negative.
+        AffiliatePayable = "affiliate_payable",
+        /// What stays with the network: negative where it earns, positive where it loses.
+        NetworkMargin = "network_margin",
+    }
+}
+
+/// One line of a booking.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Line {
+    /// Where it stands.
+    pub account: Account,
+    /// How much, in the conversion's currency; a booking's lines add up to nothing.
+    pub amount: Amount,
+}
+
+/// The lines that bring the books from what a conversion was worth to what it is worth.
+pub fn lines(before: Worth, after: Worth) -> [Line; 3] {
+    let revenue = after.revenue.minus(before.revenue);
+    let payout = after.payout.minus(before.payout);
+    [
+        Line { account: Account::AdvertiserReceivable, amount: revenue },
+        Line { account: Account::AffiliatePayable, amount: Amount::ZERO.minus(payout) },
+        Line { account: Account::NetworkMargin, amount: payout.minus(revenue) },
+    ]
+}
+
+/// A line as the ledger keeps it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Entry {
+    /// The conversion.
+    pub conversion_id: ConversionId,
+    /// Which of its bookings: 0 is its recording, others are its adjustments by number.
+    pub booking: u32,
+    /// The offer.
+    pub offer_id: OfferId,
+    /// Where it stands, and how much.
+    pub line: Line,
+    /// The number of the advertiser or affiliate; 0 for the network itself.
+    pub party_id: u32,
+    /// The currency.
+    pub currency: Currency,
+    /// The date it counts for.
+    pub effective: Timestamp,
+    /// When it was written.
+    pub recorded_at: Timestamp,
+    /// The statement it is on.
+    pub statement_id: Option<StatementId>,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn worth(payout: i64, revenue: i64) -> Worth {
+        let amount = |steps: i64| Amount::from_micros(steps * 100).expect("steps");
+        Worth { payout: amount(payout), revenue: amount(revenue) }
+    }
+
+    proptest! {
+        #[test]
+        fn a_bookings_lines_add_up_to_nothing_and_many_bookings_to_the_last_worth(
+            worths in proptest::collection::vec((0i64..10_000_000, 0i64..10_000_000), 1..8),
+        ) {
+            let (mut owed, mut due) = (Amount::ZERO, Amount::ZERO);
+            let mut before = Worth::NOTHING;
+            for (payout, revenue) in worths {
+                let after = worth(payout, revenue);
+                let booked = lines(before, after);
+                prop_assert_eq!(booked.iter().map(|it| it.amount.micros()).sum::<i64>(), 0);
+                due = due.plus(booked[0].amount);
+                owed = owed.minus(booked[1].amount);
+                prop_assert_eq!(Worth { payout: owed, revenue: due }, after);
+                before = after;
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! What every change of a conversion's worth writes: lines of money, and what is counted by.
+
+use std::collections::BTreeMap;
+
+use domain::adjustment::Worth;
+use domain::conversion::Conversion;
+use domain::entry::{Account, lines};
+use domain::ids::{AffiliateId, CampaignId, CreativeId, EventId, OfferId};
+use domain::money::Currency;
+use domain::status::ConversionStatus;
+use jiff::Timestamp;
+
+use crate::LedgerError;
+use crate::database::{Session, values};
+
+const HOUR_MICROS: i64 = 3_600_000_000;
+pub(super) const DAY_MICROS: i64 = 24 * HOUR_MICROS;
+
+/// A booking of a conversion: what it was worth before and is worth after.
+pub(super) struct Booking<'c> {
+    pub conversion: &'c Conversion,
+    pub number: u32,
+    pub before: Worth,
+    pub after: Worth,
+    pub effective: Timestamp,
+    pub recorded_at: Timestamp,
+}
+
+impl<'c> Booking<'c> {
+    /// The first booking of a conversion; none where it pays nobody.
+    pub(super) fn recording(conversion: &'c Conversion) -> Option<Self> {
+        conversion.standing.status.pays().then(|| Self {
+            conversion,
+            number: 0,
+            before: Worth::NOTHING,
+            after: conversion.standing.worth(),
+            effective: conversion.conversion_date,
+            recorded_at: conversion.recorded_at,
+        })
+    }
+}
+
+/// Writes the lines of these bookings.
+pub(super) fn book(session: &mut dyn Session, bookings: &[Booking<'_>]) -> Result<(), LedgerError> {
+    let sql = "-- book\n\
+        INSERT INTO entries (offer_id, conversion_id, booking, account, party_id, currency, amount, effective, \
+        recorded_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    let rows = bookings.iter().flat_map(|it| {
+        let Booking { conversion, number, effective, recorded_at, .. } = it;
+        lines(it.before, it.after).map(|line| {
+            let party_id = match line.account {
+                Account::AdvertiserReceivable => conversion.advertiser_id.0,
+                Account::AffiliatePayable => conversion.affiliate_id.0,
+                Account::NetworkMargin => 0,
+            };
+            values![
+                conversion.offer_id,
+                conversion.id,
+                *number,
+                line.account.name(),
+                party_id,
+                conversion.currency.as_str(),
+                line.amount,
+                *effective,
+                *recorded_at,
+            ]
+        })
+    });
+    session.execute_all(sql, &rows.collect::<Vec<_>>()).map(drop)
+}
+
+/// What a roll-up is kept for: an hour, and who and what.
+type RollUpKey = (OfferId, i64, AffiliateId, CampaignId, CreativeId, EventId, ConversionStatus, Currency);
+
+/// Changes of roll-ups and counts, gathered so that each row is written once.
+#[derive(Default)]
+pub(super) struct Tally {
+    roll_ups: BTreeMap<RollUpKey, (i64, Worth)>,
+    counts: BTreeMap<(OfferId, AffiliateId, i64, ConversionStatus), i64>,
+}
+
+impl Tally {
+    /// A conversion as it stands is to be counted.
+    pub(super) fn add(&mut self, conversion: &Conversion) {
+        self.change(conversion, 1);
+    }
+
+    /// A conversion as it stood is no longer to be counted.
+    pub(super) fn remove(&mut self, conversion: &Conversion) {
+        self.change(conversion, -1);
+    }
+
+    fn change(&mut self, it: &Conversion, by: i64) {
+        let happened = it.conversion_date.as_microsecond();
+        let beginning = |length: i64| happened - happened.rem_euclid(length);
+        let status = it.standing.status;
+        let campaign_id = it.campaign_id.unwrap_or(CampaignId(0));
+        let key = (
+            it.offer_id,
+            beginning(HOUR_MICROS),
+            it.affiliate_id,
+            campaign_id,
+            it.creative_id,
+            it.event_id,
+            status,
+            it.currency,
+        );
+        let (conversions, worth) = self.roll_ups.entry(key).or_insert((0, Worth::NOTHING));
+        let now = it.standing.worth();
+        *conversions += by;
+        *worth = if by > 0 {
+            Worth { payout: worth.payout.plus(now.payout), revenue: worth.revenue.plus(now.revenue) }
+        } else {
+            Worth { payout: worth.payout.minus(now.payout), revenue: worth.revenue.minus(now.revenue) }
+        };
+        for affiliate_id in [it.affiliate_id, AffiliateId(0)] {
+            *self.counts.entry((it.offer_id, affiliate_id, beginning(DAY_MICROS), status)).or_default() += by;
+        }
+    }
+
+    /// Adds what was gathered to what is kept.
+    pub(super) fn write(self, session: &mut dyn Session) -> Result<(), LedgerError> {
+        let sql = "-- write_roll_ups\n\
+            INSERT INTO rollups (offer_id, hour, affiliate_id, campaign_id, creative_id, event_id, status, currency, \
+            conversions, payout, revenue) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+            ON CONFLICT (offer_id, hour, affiliate_id, campaign_id, creative_id, event_id, status, currency) \
+            DO UPDATE SET conversions = rollups.conversions + excluded.conversions, \
+            payout = rollups.payout + excluded.payout, revenue = rollups.revenue + excluded.revenue";
+        let rows = self.roll_ups.iter().map(|(key, (conversions, worth))| {
+            let (offer, hour, affiliate, campaign, creative, event, status, currency) = key;
+            values![
+                *offer,
+                *hour,
+                *affiliate,
+                *campaign,
+                *creative,
+                *event,
+                status.name(),
+                currency.as_str(),
+                *conversions,
+                worth.payout,
+                worth.revenue,
+            ]
+        });
+        session.execute_all(sql, &rows.collect::<Vec<_>>())?;
+        let sql = "-- write_counts\n\
+            INSERT INTO conversion_counts (offer_id, affiliate_id, day, status, conversions) \
+            VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (offer_id, affiliate_id, day, status) \
+            DO UPDATE SET conversions = conversion_counts.conversions + excluded.conversions";
+        let rows = self.counts.iter().map(|((offer, affiliate, day, status), conversions)| {
+            values![*offer, *affiliate, *day, status.name(), *conversions]
+        });
+        session.execute_all(sql, &rows.collect::<Vec<_>>()).map(drop)
+    }
+}

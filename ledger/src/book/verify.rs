@@ -1,0 +1,181 @@
+//! Whether the books are right. Each check is one question whose every row is something wrong: what it
+//! stands in, and the problem, in words. Amounts are told in millionths, as they are kept.
+
+use super::Book;
+use crate::LedgerError;
+use crate::database::{Database, Record, single, values};
+use crate::verify::{Finding, VerifyBook};
+
+/// The checks, by their stable names.
+const CHECKS: &[(&str, &str)] = &[
+    (
+        "lines_add_up",
+        "SELECT 'conversion ' || conversion_id || ', booking ' || booking AS place, \
+         'it has ' || count(*) || ' lines that add up to ' || sum(amount) || ' instead of three to 0' AS problem \
+         FROM entries GROUP BY offer_id, conversion_id, booking HAVING count(*) <> 3 OR sum(amount) <> 0",
+    ),
+    (
+        "lines_match_worth",
+        "SELECT 'conversion ' || conversions.conversion_id AS place, \
+         'it is worth ' || payout || ' to the affiliate and ' || revenue || ' from the advertiser, and its lines say ' \
+         || coalesce(owed, 0) || ' and ' || coalesce(due, 0) AS problem \
+         FROM conversions LEFT JOIN (SELECT offer_id, conversion_id, \
+         sum(CASE WHEN account = 'affiliate_payable' THEN -amount ELSE 0 END) AS owed, \
+         sum(CASE WHEN account = 'advertiser_receivable' THEN amount ELSE 0 END) AS due \
+         FROM entries GROUP BY offer_id, conversion_id) AS summed \
+         ON summed.offer_id = conversions.offer_id AND summed.conversion_id = conversions.conversion_id \
+         WHERE coalesce(owed, 0) <> payout OR coalesce(due, 0) <> revenue",
+    ),
+    (
+        "lines_belong",
+        "SELECT 'conversion ' || entries.conversion_id || ', booking ' || entries.booking || ', ' || account AS place, \
+         CASE WHEN conversions.conversion_id IS NULL THEN 'there is no such conversion' \
+         ELSE 'party ' || party_id || ' in ' || entries.currency || ' is not the conversion''s' END AS problem \
+         FROM entries LEFT JOIN conversions ON conversions.offer_id = entries.offer_id \
+         AND conversions.conversion_id = entries.conversion_id \
+         WHERE conversions.conversion_id IS NULL OR entries.currency <> conversions.currency \
+         OR party_id <> CASE account WHEN 'advertiser_receivable' THEN conversions.advertiser_id \
+         WHEN 'affiliate_payable' THEN conversions.affiliate_id ELSE 0 END",
+    ),
+    (
+        "worth_matches_status",
+        "SELECT 'conversion ' || conversion_id AS place, 'it is ' || status || ' at a price of ' || price_payout \
+         || ' and ' || price_revenue || ', and says it is worth ' || payout || ' and ' || revenue AS problem \
+         FROM conversions WHERE status NOT IN ('pending', 'approved', 'rejected', 'reversed', 'ignored') \
+         OR payout <> CASE WHEN status IN ('pending', 'approved') THEN price_payout ELSE 0 END \
+         OR revenue <> CASE WHEN status IN ('pending', 'approved') THEN price_revenue ELSE 0 END",
+    ),
+    (
+        "adjustments_are_all_there",
+        "SELECT 'conversion ' || conversions.conversion_id AS place, 'it says it has had ' || adjustments \
+         || ' adjustments, and ' || coalesce(there, 0) || ' are there' AS problem \
+         FROM conversions LEFT JOIN (SELECT offer_id, conversion_id, count(*) AS there, max(booking) AS last \
+         FROM adjustments GROUP BY offer_id, conversion_id) AS made \
+         ON made.offer_id = conversions.offer_id AND made.conversion_id = conversions.conversion_id \
+         WHERE coalesce(there, 0) <> adjustments OR coalesce(last, 0) <> adjustments",
+    ),
+    (
+        "adjustments_follow_each_other",
+        "SELECT 'conversion ' || later.conversion_id || ', adjustment ' || later.booking AS place, \
+         'it begins where the one before did not end' AS problem \
+         FROM adjustments AS later JOIN adjustments AS earlier ON earlier.offer_id = later.offer_id \
+         AND earlier.conversion_id = later.conversion_id AND earlier.booking = later.booking - 1 \
+         WHERE earlier.to_status <> later.from_status OR earlier.to_payout <> later.from_payout \
+         OR earlier.to_revenue <> later.from_revenue",
+    ),
+    (
+        "adjustments_lead_from_the_price_to_the_standing",
+        "SELECT 'conversion ' || conversions.conversion_id AS place, \
+         'its adjustments do not lead from its price at recording to where it stands' AS problem \
+         FROM conversions LEFT JOIN adjustments AS first ON first.offer_id = conversions.offer_id \
+         AND first.conversion_id = conversions.conversion_id AND first.booking = 1 \
+         LEFT JOIN adjustments AS last ON last.offer_id = conversions.offer_id \
+         AND last.conversion_id = conversions.conversion_id AND last.booking = conversions.adjustments \
+         WHERE coalesce(first.from_payout, price_payout) <> original_payout \
+         OR coalesce(first.from_revenue, price_revenue) <> original_revenue \
+         OR coalesce(last.to_status, conversions.status) <> conversions.status \
+         OR coalesce(last.to_payout, price_payout) <> price_payout \
+         OR coalesce(last.to_revenue, price_revenue) <> price_revenue",
+    ),
+    (
+        "attempts_are_there",
+        "SELECT 'conversion ' || conversions.conversion_id AS place, \
+         'the call that it came from is not on record' AS problem \
+         FROM conversions LEFT JOIN (SELECT DISTINCT conversion_id FROM attempts WHERE outcome = 'recorded') AS calls \
+         ON calls.conversion_id = conversions.conversion_id WHERE calls.conversion_id IS NULL",
+    ),
+    (
+        "price_rules_are_there",
+        "SELECT 'conversion ' || conversion_id AS place, \
+         'the version of a price rule that it names is not on record' AS problem FROM conversions \
+         WHERE (payout_rule_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM price_rule_versions \
+         WHERE price_rule_id = payout_rule_id AND version = payout_rule_version)) \
+         OR (revenue_rule_id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM price_rule_versions \
+         WHERE price_rule_id = revenue_rule_id AND version = revenue_rule_version))",
+    ),
+    (
+        "parties_are_there",
+        "SELECT 'conversion ' || conversion_id AS place, \
+         'its offer, advertiser or affiliate is not on record, or the offer is another advertiser''s' AS problem \
+         FROM conversions LEFT JOIN offers ON offers.offer_id = conversions.offer_id \
+         LEFT JOIN affiliates ON affiliates.affiliate_id = conversions.affiliate_id \
+         WHERE affiliates.affiliate_id IS NULL OR coalesce(offers.advertiser_id, 0) <> conversions.advertiser_id",
+    ),
+    (
+        "statements_equal_their_lines",
+        "SELECT 'statement ' || statements.statement_id AS place, 'it says ' || lines || ' lines and ' || total \
+         || ', and has ' || coalesce(there, 0) || ' and ' || coalesce(summed, 0) AS problem \
+         FROM statements LEFT JOIN (SELECT statement_id, count(*) AS there, sum(amount) AS summed FROM entries \
+         WHERE statement_id IS NOT NULL GROUP BY statement_id) AS stated \
+         ON stated.statement_id = statements.statement_id \
+         WHERE coalesce(there, 0) <> lines OR coalesce(summed, 0) <> total",
+    ),
+    (
+        "statement_lines_belong",
+        "SELECT 'conversion ' || conversion_id || ', booking ' || booking || ', ' || entries.account AS place, \
+         'it is on statement ' || entries.statement_id || ', where it does not belong' AS problem \
+         FROM entries LEFT JOIN statements ON statements.statement_id = entries.statement_id \
+         WHERE entries.statement_id IS NOT NULL AND (statements.statement_id IS NULL \
+         OR statements.account <> entries.account OR statements.party_id <> entries.party_id \
+         OR statements.currency <> entries.currency OR entries.effective >= statements.until)",
+    ),
+    (
+        "statements_follow_each_other",
+        "SELECT 'statement ' || statement_id AS place, 'it does not begin where the one before ended' AS problem \
+         FROM statements WHERE coalesce(starts, -1) <> coalesce((SELECT max(earlier.until) \
+         FROM statements AS earlier WHERE earlier.account = statements.account \
+         AND earlier.party_id = statements.party_id AND earlier.currency = statements.currency \
+         AND earlier.until < statements.until), -1)",
+    ),
+    (
+        "cap_counters_equal_their_counts",
+        "SELECT 'cap ' || cap_counters.cap_id || ', window from ' || cap_counters.window_from AS place, \
+         'it has taken ' || used || ', and its conversions count for ' || (baseline + coalesce(counted, 0)) AS problem \
+         FROM cap_counters LEFT JOIN (SELECT offer_id, cap_id, window_from, sum(measure) AS counted FROM cap_counts \
+         GROUP BY offer_id, cap_id, window_from) AS summed ON summed.offer_id = cap_counters.offer_id \
+         AND summed.cap_id = cap_counters.cap_id AND summed.window_from = cap_counters.window_from \
+         WHERE used <> baseline + coalesce(counted, 0)",
+    ),
+    (
+        "roll_ups_equal_their_conversions",
+        "SELECT 'offer ' || offer_id || ', affiliate ' || affiliate_id || ', hour ' || hour || ', ' || status AS place, \
+         'it differs from its conversions by ' || sum(conversions) || ' of them, ' || sum(payout) || ' and ' \
+         || sum(revenue) AS problem FROM (SELECT offer_id, hour, affiliate_id, campaign_id, creative_id, event_id, \
+         status, currency, conversions, payout, revenue FROM rollups UNION ALL \
+         SELECT offer_id, conversion_date - (conversion_date % 3600000000 + 3600000000) % 3600000000, affiliate_id, \
+         coalesce(campaign_id, 0), creative_id, event_id, status, currency, -1, -payout, -revenue FROM conversions) \
+         AS both_sides GROUP BY offer_id, hour, affiliate_id, campaign_id, creative_id, event_id, status, currency \
+         HAVING sum(conversions) <> 0 OR sum(payout) <> 0 OR sum(revenue) <> 0",
+    ),
+    (
+        "counts_equal_their_conversions",
+        "SELECT 'offer ' || offer_id || ', affiliate ' || affiliate_id || ', day ' || day || ', ' || status AS place, \
+         'it differs from its conversions by ' || sum(conversions) AS problem FROM (SELECT offer_id, affiliate_id, day, \
+         status, conversions FROM conversion_counts UNION ALL SELECT offer_id, affiliate_id, \
+         conversion_date - (conversion_date % 86400000000 + 86400000000) % 86400000000, status, -1 FROM conversions \
+         UNION ALL SELECT offer_id, 0, \
+         conversion_date - (conversion_date % 86400000000 + 86400000000) % 86400000000, status, -1 FROM conversions) \
+         AS both_sides GROUP BY offer_id, affiliate_id, day, status HAVING sum(conversions) <> 0",
+    ),
+];
+
+impl<D: Database> VerifyBook for Book<D> {
+    fn verify(&self, finding: &mut dyn FnMut(Finding)) -> Result<u64, LedgerError> {
+        self.database.read(|session| {
+            for (check, question) in CHECKS {
+                let sql = format!("-- {check}\n{question}");
+                session.each(&sql, values![], &mut |record: &Record| {
+                    let row = record.of(check);
+                    finding(Finding { check, row: row.get("place")?, problem: row.get("problem")? });
+                    Ok(())
+                })?;
+            }
+            let mut rows = 0;
+            for table in ["conversions", "attempts", "adjustments", "entries", "statements"] {
+                let sql = format!("-- count_{table}\nSELECT count(*) FROM {table}");
+                rows += single::<u64>(session, &sql, values![])?;
+            }
+            Ok(rows)
+        })
+    }
+}
