@@ -12,6 +12,7 @@ fn create(name: &str, hash: u8) -> CreateKey {
         hash: [hash; 32],
         prefix: "crumb_abcd".into(),
         grant: Grant::of(Scope::Admin),
+        addresses: Vec::new(),
     }
 }
 
