@@ -80,6 +80,15 @@ impl TestServer {
         self.running.as_ref().expect("it runs until dropped").address
     }
 
+    /// Fails the test when the books are not right.
+    pub fn verify(&self) {
+        let folder = self.config.existing_folder().expect("a data folder");
+        let ledger = self.config.ledger(&folder).open().expect("a ledger");
+        let mut findings = Vec::new();
+        ledger.verify(&mut |finding| findings.push(finding)).expect("verified");
+        assert!(findings.is_empty(), "{findings:?}");
+    }
+
     /// The data folder.
     pub fn folder(&self) -> &Path {
         self.folder.path()
