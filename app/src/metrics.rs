@@ -28,6 +28,12 @@ pub struct Metrics {
     pub conversions_repeated: Counter,
     /// Conversion calls refused.
     pub conversions_refused: Counter,
+    /// Adjustments somebody made.
+    pub adjustments: Counter,
+    /// Conversions approved by themselves.
+    pub conversions_approved: Counter,
+    /// Attempts to approve what is due that failed.
+    pub approval_failures: Counter,
     /// Segments sealed since the start.
     pub segments_sealed: Counter,
     /// Attempts to seal a segment that failed.
@@ -64,6 +70,10 @@ impl Default for Metrics {
         let conversions_repeated =
             counter("conversions_repeated", "Conversion calls answered with the original");
         let conversions_refused = counter("conversions_refused", "Conversion calls refused");
+        let adjustments = counter("adjustments", "Adjustments of conversions that somebody made");
+        let conversions_approved =
+            counter("conversions_approved", "Conversions approved by themselves when their time had come");
+        let approval_failures = counter("approval_failures", "Failed attempts to approve what is due");
         let segments_sealed = counter("segments_sealed", "Segments sealed since the start");
         let seal_failures = counter("seal_failures", "Failed attempts to seal a segment");
         let connections_dismissed =
@@ -95,6 +105,9 @@ impl Default for Metrics {
             conversions_recorded,
             conversions_repeated,
             conversions_refused,
+            adjustments,
+            conversions_approved,
+            approval_failures,
             segments_sealed,
             seal_failures,
             connections_dismissed,

@@ -6,6 +6,7 @@ mod checked_file;
 mod error;
 mod folder;
 mod list;
+mod missing;
 mod reached;
 mod recents;
 pub mod record;

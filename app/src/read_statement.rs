@@ -1,0 +1,106 @@
+//! Reading a statement: one page of its lines, or all of them as they come.
+
+use std::sync::Arc;
+
+use domain::access::{Caller, View};
+use domain::ids::StatementId;
+use domain::statement::{Party, Statement};
+use ledger::{Ledger, StatementLine};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+use crate::failure::blocking;
+use crate::list_statements::StatementRow;
+use crate::{App, Failure};
+
+/// Lines handed over at a time: some tens of kilobytes.
+const LINES_AT_ONCE: usize = 256;
+/// How many such portions wait for a reader: the next one is read while one is on its way.
+const PORTIONS_WAITING: usize = 2;
+
+/// The lines of a statement, as they come.
+pub struct StatementLines {
+    portions: mpsc::Receiver<Result<Vec<StatementLine>, Failure>>,
+}
+
+impl StatementLines {
+    /// The next lines; none after the last. After a failure there are no more, and some are missing.
+    pub async fn next(&mut self) -> Option<Result<Vec<StatementLine>, Failure>> {
+        self.portions.recv().await
+    }
+}
+
+impl App {
+    /// A statement with one page of its lines. None where there is none, or none that the caller may see.
+    pub async fn find_statement(
+        &self,
+        caller: &Caller,
+        id: StatementId,
+        offset: u64,
+        limit: u32,
+    ) -> Result<Option<(StatementRow, Vec<StatementLine>)>, Failure> {
+        let view = caller.may_read()?;
+        let _turn = self.turn().await?;
+        let ledger = Arc::clone(&self.ledger);
+        let found = blocking(move || {
+            let Some(statement) = find(&*ledger, view, id)? else { return Ok(None) };
+            let (mut lines, mut seen) = (Vec::new(), 0);
+            ledger.each_statement_line(id, &mut |line| {
+                if (offset..offset.saturating_add(limit.into())).contains(&seen) {
+                    lines.push(line);
+                }
+                seen += 1;
+            })?;
+            Ok(Some((statement, lines)))
+        });
+        Ok(found.await?.map(|(statement, lines)| (self.named(statement), lines)))
+    }
+
+    /// A statement and all its lines, as fast as they are taken. Only a few are in memory at once. None
+    /// where there is none, or none that the caller may see.
+    pub async fn read_statement(
+        &self,
+        caller: &Caller,
+        id: StatementId,
+    ) -> Result<Option<(StatementRow, StatementLines)>, Failure> {
+        let view = caller.may_read()?;
+        let turn = self.download().await?;
+        let ledger = Arc::clone(&self.ledger);
+        let Some(statement) = blocking(move || find(&*ledger, view, id)).await? else { return Ok(None) };
+        let (portions, lines) = mpsc::channel(PORTIONS_WAITING);
+        let ledger = Arc::clone(&self.ledger);
+        // It ends with the last line, or as soon as nobody takes them any more.
+        drop(tokio::task::spawn_blocking(move || send_lines(&*ledger, id, portions, turn)));
+        Ok(Some((self.named(statement), StatementLines { portions: lines })))
+    }
+}
+
+/// The statement, unless it is another's than the reader's.
+fn find(ledger: &dyn Ledger, view: View, id: StatementId) -> Result<Option<Statement>, Failure> {
+    let own = |it: &Statement| view.affiliate_id.is_none_or(|id| it.party == Party::Affiliate(id));
+    Ok(ledger.find_statement(id)?.filter(own))
+}
+
+fn send_lines(
+    ledger: &dyn Ledger,
+    id: StatementId,
+    portions: mpsc::Sender<Result<Vec<StatementLine>, Failure>>,
+    _turn: OwnedSemaphorePermit,
+) {
+    let mut portion = Vec::with_capacity(LINES_AT_ONCE);
+    let read = ledger.each_statement_line(id, &mut |line| {
+        // The rest is for nobody.
+        if portions.is_closed() {
+            return;
+        }
+        portion.push(line);
+        if portion.len() == LINES_AT_ONCE {
+            let full = std::mem::replace(&mut portion, Vec::with_capacity(LINES_AT_ONCE));
+            let _ = portions.blocking_send(Ok(full));
+        }
+    });
+    let rest = read.map(|()| portion).map_err(Failure::from);
+    if rest.as_ref().is_ok_and(Vec::is_empty) {
+        return;
+    }
+    let _ = portions.blocking_send(rest);
+}
