@@ -60,6 +60,8 @@ pub struct Grant {
     pub affiliate_id: Option<AffiliateId>,
     /// Whether a `conversion` key may state the payout.
     pub may_override: bool,
+    /// Whether the age of a click that a `conversion` key names is measured at the conversion's date.
+    pub may_backfill: bool,
 }
 
 /// Why a grant makes no sense.
@@ -68,20 +70,30 @@ pub enum BadGrant {
     /// An `affiliate` key names its affiliate, and no other key does.
     #[error("a key of scope affiliate needs an affiliate, and only such a key takes one")]
     Affiliate,
-    /// Only a `conversion` key is bound to an offer or advertiser, or granted overrides.
-    #[error("only a key of scope conversion can be bound to an offer or an advertiser, or may override")]
+    /// Only a `conversion` key is bound to an offer or advertiser, or granted overrides or backfills.
+    #[error(
+        "only a key of scope conversion can be bound to an offer or an advertiser, or may override or backfill"
+    )]
     Binding,
 }
 
 impl Grant {
     /// A grant of the scope and nothing more.
     pub fn of(scope: Scope) -> Self {
-        Self { scope, offer_id: None, advertiser_id: None, affiliate_id: None, may_override: false }
+        Self {
+            scope,
+            offer_id: None,
+            advertiser_id: None,
+            affiliate_id: None,
+            may_override: false,
+            may_backfill: false,
+        }
     }
 
     /// Refuses combinations that would mean nothing.
     pub fn check(self) -> Result<Self, BadGrant> {
-        let bound = self.offer_id.is_some() || self.advertiser_id.is_some() || self.may_override;
+        let binds = self.offer_id.is_some() || self.advertiser_id.is_some();
+        let bound = binds || self.may_override || self.may_backfill;
         if (self.scope == Scope::Affiliate) != self.affiliate_id.is_some() {
             Err(BadGrant::Affiliate)
         } else if bound && self.scope != Scope::Conversion {
@@ -233,6 +245,8 @@ mod tests {
         assert_eq!(Grant::of(Scope::Affiliate).check(), Err(BadGrant::Affiliate));
         assert_eq!(Grant { affiliate_id, ..Grant::of(Scope::Read) }.check(), Err(BadGrant::Affiliate));
         assert_eq!(Grant { may_override: true, ..Grant::of(Scope::Read) }.check(), Err(BadGrant::Binding));
-        assert!(Grant { may_override: true, ..Grant::of(Scope::Conversion) }.check().is_ok());
+        assert_eq!(Grant { may_backfill: true, ..Grant::of(Scope::Admin) }.check(), Err(BadGrant::Binding));
+        let grant = Grant { may_override: true, may_backfill: true, ..Grant::of(Scope::Conversion) };
+        assert!(grant.check().is_ok());
     }
 }

@@ -84,8 +84,8 @@ pub enum Rejected {
     UnsuitableAtCap,
     /// A cap on what is counted one by one has a limit that is no whole number.
     UnevenLimit,
-    /// A rule would ask for nothing.
-    NoConditions,
+    /// A rule of this kind would ask for nothing.
+    NoConditions(EntityKind),
     /// A price rule would say no price.
     NoPrice,
     /// The advertiser has an event of that name already.
@@ -683,10 +683,33 @@ pub struct PriceRuleChange {
     pub conditions: Vec<PriceCondition>,
     /// Targets no longer asked for.
     pub without: Vec<&'static str>,
-    /// What the affiliate gets; an inner none says nothing about it any more.
-    pub payout: Option<Option<Rate>>,
-    /// What the advertiser owes; an inner none says nothing about it any more.
-    pub revenue: Option<Option<Rate>>,
+    /// What the affiliate gets.
+    pub payout: RateChange,
+    /// What the advertiser owes.
+    pub revenue: RateChange,
+}
+
+/// A change to one side of a price that need not say anything.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RateChange {
+    /// How the number is read.
+    pub price_type: Option<PriceType>,
+    /// The number; an inner none says nothing about this side any more.
+    pub number: Option<Option<Amount>>,
+}
+
+impl RateChange {
+    /// Applies what is present. A number that comes to a side without one is an amount, unless it says else.
+    fn apply(self, rate: &mut Option<Rate>) {
+        match self.number {
+            Some(None) => *rate = None,
+            Some(Some(number)) => rate.get_or_insert(Rate::cpa(number)).number = number,
+            None => {}
+        }
+        if let Some(rate) = rate {
+            set(&mut rate.price_type, self.price_type);
+        }
+    }
 }
 
 impl PriceRuleChange {
@@ -698,8 +721,8 @@ impl PriceRuleChange {
         rule.conditions.extend(self.conditions);
         set(&mut rule.position, self.position);
         set(&mut rule.status, self.status);
-        set(&mut rule.payout, self.payout);
-        set(&mut rule.revenue, self.revenue);
+        self.payout.apply(&mut rule.payout);
+        self.revenue.apply(&mut rule.revenue);
         rule.version += 1;
     }
 }
@@ -707,5 +730,30 @@ impl PriceRuleChange {
 fn set<T>(field: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *field = value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_side_of_a_price_changes_by_number_and_by_type() {
+        use PriceType::{Cpa, Revshare};
+        let amount = |text: &str| text.parse::<Amount>().expect("an amount");
+        let rate = |price_type, text: &str| Some(Rate { price_type, number: amount(text) });
+        let check = |before: Option<Rate>, price_type, number: Option<Option<&str>>, after: Option<Rate>| {
+            let mut found = before;
+            RateChange { price_type, number: number.map(|it| it.map(amount)) }.apply(&mut found);
+            assert_eq!(found, after, "{before:?} {price_type:?} {number:?}");
+        };
+        check(rate(Revshare, "70"), None, None, rate(Revshare, "70"));
+        check(rate(Revshare, "70"), None, Some(Some("60")), rate(Revshare, "60"));
+        check(rate(Revshare, "70"), Some(Cpa), None, rate(Cpa, "70"));
+        check(rate(Revshare, "70"), Some(Cpa), Some(Some("9")), rate(Cpa, "9"));
+        check(rate(Revshare, "70"), None, Some(None), None);
+        check(None, None, Some(Some("9")), rate(Cpa, "9"));
+        check(None, Some(Revshare), Some(Some("9")), rate(Revshare, "9"));
+        check(None, Some(Revshare), None, None);
     }
 }

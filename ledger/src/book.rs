@@ -10,8 +10,10 @@ mod keys;
 mod money;
 mod network;
 mod nodes;
+mod pricing;
 mod segments;
 mod statements;
+mod suppressions;
 mod traffic;
 mod verify;
 

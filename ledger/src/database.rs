@@ -13,7 +13,7 @@ use domain::ids::{
     AdvertiserId, AffiliateId, BatchId, CampaignId, CapId, ClickId, ConversionId, CreativeId, EventId, KeyId,
     LandingPageId, NodeNumber, OfferId, PriceRuleId, RuleId, StatementId,
 };
-use domain::money::Amount;
+use domain::money::{Amount, ExchangeRate};
 use jiff::Timestamp;
 
 use crate::LedgerError;
@@ -97,6 +97,12 @@ impl From<Timestamp> for Value<'_> {
 impl From<Amount> for Value<'_> {
     fn from(amount: Amount) -> Self {
         Self::Integer(amount.micros())
+    }
+}
+
+impl From<ExchangeRate> for Value<'_> {
+    fn from(rate: ExchangeRate) -> Self {
+        Self::Integer(rate.steps())
     }
 }
 
@@ -229,6 +235,12 @@ impl FromValue for Amount {
 impl FromValue for ClickId {
     fn from_value(value: &Value<'_>) -> Option<Self> {
         FromValue::from_value(value).map(Self::from_bytes)
+    }
+}
+
+impl FromValue for ExchangeRate {
+    fn from_value(value: &Value<'_>) -> Option<Self> {
+        i64::from_value(value).and_then(Self::from_steps)
     }
 }
 

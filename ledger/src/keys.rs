@@ -2,6 +2,7 @@
 
 use domain::access::{Caller, Grant};
 use domain::ids::KeyId;
+use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::LedgerError;
@@ -20,6 +21,8 @@ pub struct CreateKey {
     pub prefix: String,
     /// What it permits.
     pub grant: Grant,
+    /// Where it works; empty means everywhere.
+    pub addresses: Vec<IpNet>,
 }
 
 /// A key on record.
@@ -31,6 +34,8 @@ pub struct Key {
     pub hash: KeyHash,
     /// The visible beginning of it.
     pub prefix: String,
+    /// Where it works; empty means everywhere.
+    pub addresses: Vec<IpNet>,
     /// When it was made.
     pub created: Timestamp,
     /// When it was revoked.

@@ -16,9 +16,11 @@ mod keys;
 mod location;
 mod network;
 mod nodes;
+mod pricing;
 mod segments;
 mod sqlite;
 mod statements;
+mod suppressions;
 mod traffic;
 mod verify;
 
@@ -32,8 +34,10 @@ pub use keys::{CreateKey, Key, KeyBook, KeyHash};
 pub use location::Location;
 pub use network::NetworkBook;
 pub use nodes::NodeBook;
+pub use pricing::PricingBook;
 pub use segments::SegmentCatalogue;
 pub use statements::{NotClosed, StatementBook, StatementFilter, StatementLine};
+pub use suppressions::{SuppressionBook, SuppressionCount};
 pub use traffic::TrafficBook;
 pub use verify::{Finding, VerifyBook};
 
@@ -50,6 +54,8 @@ pub struct Page<T> {
 pub trait Ledger:
     NetworkBook
     + TrafficBook
+    + PricingBook
+    + SuppressionBook
     + ConversionBook
     + KeyBook
     + SegmentCatalogue
@@ -68,6 +74,8 @@ pub trait Ledger:
 impl<T> Ledger for T where
     T: NetworkBook
         + TrafficBook
+        + PricingBook
+        + SuppressionBook
         + ConversionBook
         + KeyBook
         + SegmentCatalogue

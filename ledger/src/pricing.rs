@@ -1,12 +1,12 @@
 //! What decides what conversions pay, as the ledger keeps it: events, price rules, prices of tiers,
-//! exchange rates; and suppression lists. All but the lists are loaded with the network.
+//! exchange rates. They are loaded with the network.
 
+use domain::caps::Window;
 use domain::event::{Event, OfferEvent};
-use domain::ids::{EventId, OfferId, PriceRuleId};
+use domain::ids::{CapId, EventId, OfferId, PriceRuleId};
 use domain::network::{DatedRate, TierPrice};
 use domain::network_change::{CreateEvent, CreatePriceRule, EventChange, PriceRuleChange};
 use domain::pricing::PriceRule;
-use domain::suppression::{Fingerprint, OnSuppressed, SuppressionKind};
 use jiff::Timestamp;
 
 use crate::LedgerError;
@@ -29,10 +29,19 @@ pub trait PricingBook {
     fn create_price_rule(&self, create: CreatePriceRule, now: Timestamp) -> Changed<PriceRule>;
 
     /// Changes what is present in `change`, as a new version. The versions before it are kept.
-    fn update_price_rule(&self, id: PriceRuleId, change: PriceRuleChange, now: Timestamp) -> Changed<PriceRule>;
+    fn update_price_rule(
+        &self,
+        id: PriceRuleId,
+        change: PriceRuleChange,
+        now: Timestamp,
+    ) -> Changed<PriceRule>;
 
     /// A price rule as it was in that version.
-    fn find_price_rule_version(&self, id: PriceRuleId, version: u32) -> Result<Option<PriceRule>, LedgerError>;
+    fn find_price_rule_version(
+        &self,
+        id: PriceRuleId,
+        version: u32,
+    ) -> Result<Option<PriceRule>, LedgerError>;
 
     /// Says what a tier's campaigns of an offer pay and earn, instead of what was said before. A price
     /// that says neither is taken away.
@@ -40,25 +49,7 @@ pub trait PricingBook {
 
     /// Says what a currency costs from a date on. The rate of the same currency and date is replaced.
     fn set_exchange_rate(&self, rate: DatedRate) -> Changed<DatedRate>;
-}
 
-/// Suppression lists, by fingerprint. What a list says of all offers goes for those it does not name.
-pub trait SuppressionBook {
-    /// Puts these on a list: one offer's, or that of all. Those on it already take the new action.
-    fn suppress(
-        &self,
-        offer_id: Option<OfferId>,
-        kind: SuppressionKind,
-        fingerprints: &[Fingerprint],
-        action: OnSuppressed,
-        now: Timestamp,
-    ) -> Result<(), LedgerError>;
-
-    /// Takes these off that list. Returns how many were on it.
-    fn unsuppress(&self, offer_id: Option<OfferId>, fingerprints: &[Fingerprint]) -> Result<u64, LedgerError>;
-
-    /// How many each list holds.
-    fn count_suppressions(
-        &self,
-    ) -> Result<Vec<(Option<OfferId>, SuppressionKind, OnSuppressed, u64)>, LedgerError>;
+    /// What the window of each of these caps has taken of conversions, in millionths, in their order.
+    fn cap_used(&self, caps: &[(CapId, OfferId, Window)]) -> Result<Vec<i64>, LedgerError>;
 }

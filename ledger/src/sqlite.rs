@@ -245,6 +245,7 @@ fn backend(error: rusqlite::Error) -> LedgerError {
 
 #[cfg(test)]
 mod tests {
+    use domain::conversion::Door;
     use domain::ids::{ClickId, KeyId};
     use jiff::Timestamp;
 
@@ -258,9 +259,13 @@ mod tests {
         // A short one, and one that fills pages of its own.
         for raw in ["somebody's own words".to_owned(), "somebody's own words, ".repeat(1000)] {
             let attempt = Attempt {
+                door: Door::Pixel,
                 offer_id: None,
+                event_id: None,
                 received_at: Timestamp::UNIX_EPOCH,
                 key_id: KeyId(1),
+                address: String::new(),
+                batch_id: None,
                 click_id: id.to_string(),
                 unique_id: String::new(),
                 outcome: "refused".to_owned(),

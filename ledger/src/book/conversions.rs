@@ -10,7 +10,6 @@ use domain::click::Country;
 use domain::conversion::{Conversion, Price};
 use domain::conversion_query::{ConversionPage, ConversionQuery};
 use domain::ids::{ClickId, ConversionId, EventId, OfferId, PriceRuleId};
-use domain::money::ExchangeRate;
 use domain::network::DEFAULT_EVENT;
 use domain::pricing::PriceSource;
 
@@ -126,10 +125,6 @@ pub(super) fn read_conversion(record: &Record) -> Result<Conversion, LedgerError
         let scope = row.parse(scope, |text| text.parse().ok())?;
         Ok(PriceSource { scope, rule: rule.zip(version) })
     };
-    let rate: Option<i64> = row.get("exchange_rate")?;
-    let exchange_rate = rate
-        .map(|it| ExchangeRate::from_steps(it).ok_or_else(|| row.corrupt("exchange_rate")))
-        .transpose()?;
     Ok(Conversion {
         id: row.get("conversion_id")?,
         offer_id: row.get("offer_id")?,
@@ -156,7 +151,7 @@ pub(super) fn read_conversion(record: &Record) -> Result<Conversion, LedgerError
         })?,
         device: row.parse("device", |text| text.parse().ok())?,
         currency: row.parse("currency", |text| text.parse().ok())?,
-        exchange_rate,
+        exchange_rate: row.get("exchange_rate")?,
         price: Price {
             payout: row.get("original_payout")?,
             payout_source: source("payout_scope", "payout_rule_id", "payout_rule_version")?,

@@ -18,8 +18,9 @@ impl<D: Database> KeyBook for Book<D> {
                 return Ok(Err(()));
             }
             let sql = "-- create_key\n\
-                INSERT INTO keys (name, hash, prefix, scope, offer_id, advertiser_id, affiliate_id, may_override, created) \
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) RETURNING key_id";
+                INSERT INTO keys (name, hash, prefix, scope, offer_id, advertiser_id, affiliate_id, may_override, \
+                may_backfill, addresses, created) \
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) RETURNING key_id";
             let values = values![
                 &key.name,
                 &key.hash[..],
@@ -29,6 +30,8 @@ impl<D: Database> KeyBook for Book<D> {
                 key.grant.advertiser_id,
                 key.grant.affiliate_id,
                 key.grant.may_override,
+                key.grant.may_backfill,
+                key.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
                 now,
             ];
             single(session, sql, values).map(Ok)
@@ -67,11 +70,14 @@ fn read(record: &Record) -> Result<Key, LedgerError> {
         advertiser_id: row.get("advertiser_id")?,
         affiliate_id: row.get("affiliate_id")?,
         may_override: row.get("may_override")?,
+        may_backfill: row.get("may_backfill")?,
     };
     Ok(Key {
         caller: Caller { key_id: row.get("key_id")?, name: row.get("name")?, grant },
         hash: row.get("hash")?,
         prefix: row.get("prefix")?,
+        addresses: row
+            .parse("addresses", |text| text.split_whitespace().map(|range| range.parse().ok()).collect())?,
         created: row.get("created")?,
         revoked: row.get("revoked")?,
     })

@@ -6,11 +6,11 @@ use domain::network_change::{
     AdvertiserChange, AffiliateChange, CampaignChange, CreateAdvertiser, CreateAffiliate, CreateCampaign,
     CreateOffer, EntityKind, OfferChange, Rejected,
 };
-use domain::pricing::{PriceType, Rate};
 use domain::time::Zone;
 use domain::tokens::UrlTemplate;
 use jiff::Timestamp;
 
+use super::pricing::{PRESENT_PRICE_RULES, dated_rate, event, offer_event, price_rule, rate, tier_price};
 use super::traffic::{
     PRESENT_RULES, cap, creative, find_creative, landing_page, redirect, redirect_columns, redirect_problem,
     rule,
@@ -37,6 +37,11 @@ impl<D: Database> NetworkBook for Book<D> {
                 landing_pages: list.all("landing_pages", "landing_page_id", landing_page)?,
                 rules: list.all(PRESENT_RULES, "rule_id", rule)?,
                 caps: list.all("caps", "cap_id", cap)?,
+                events: list.all("events", "event_id", event)?,
+                offer_events: list.all("offer_events", "offer_id, event_id, campaign_id", offer_event)?,
+                price_rules: list.all(PRESENT_PRICE_RULES, "price_rule_id", price_rule)?,
+                tier_prices: list.all("tier_prices", "offer_id, tier", tier_price)?,
+                exchange_rates: list.all("exchange_rates", "currency, effective", dated_rate)?,
             })
         })
     }
@@ -48,15 +53,10 @@ impl<D: Database> NetworkBook for Book<D> {
     fn create_advertiser(&self, create: CreateAdvertiser, now: Timestamp) -> Changed<Advertiser> {
         self.change(|session| {
             let CreateAdvertiser { name, status } = create.clone();
-            let mut advertiser = Advertiser { id: AdvertiserId(NOT_YET), name, status, created: now };
-            advertiser.id = AdvertiserId(insert_party(
-                session,
-                ("advertisers", "advertiser_id"),
-                &advertiser.name,
-                status.name(),
-                now,
-            )?);
-            Ok(Ok(advertiser))
+            let sql = "-- create_advertiser\n\
+                INSERT INTO advertisers (name, status, created) VALUES (?1, ?2, ?3) RETURNING advertiser_id";
+            let id = single(session, sql, values![&name, status.name(), now])?;
+            Ok(Ok(Advertiser { id, name, status, created: now }))
         })
     }
 
@@ -74,16 +74,11 @@ impl<D: Database> NetworkBook for Book<D> {
 
     fn create_affiliate(&self, create: CreateAffiliate, now: Timestamp) -> Changed<Affiliate> {
         self.change(|session| {
-            let CreateAffiliate { name, status } = create.clone();
-            let mut affiliate = Affiliate { id: AffiliateId(NOT_YET), name, status, created: now };
-            affiliate.id = AffiliateId(insert_party(
-                session,
-                ("affiliates", "affiliate_id"),
-                &affiliate.name,
-                status.name(),
-                now,
-            )?);
-            Ok(Ok(affiliate))
+            let CreateAffiliate { name, status, tier } = create.clone();
+            let sql = "-- create_affiliate\n\
+                INSERT INTO affiliates (name, status, tier, created) VALUES (?1, ?2, ?3, ?4) RETURNING affiliate_id";
+            let id = single(session, sql, values![&name, status.name(), tier.as_deref(), now])?;
+            Ok(Ok(Affiliate { id, name, status, tier, created: now }))
         })
     }
 
@@ -93,9 +88,9 @@ impl<D: Database> NetworkBook for Book<D> {
                 return Ok(Err(Rejected::NotFound(EntityKind::Affiliate)));
             };
             change.clone().apply(&mut found);
-            let sql =
-                "-- update_affiliate\nUPDATE affiliates SET name = ?2, status = ?3 WHERE affiliate_id = ?1";
-            session.execute(sql, values![id, &found.name, found.status.name()])?;
+            let sql = "-- update_affiliate\n\
+                UPDATE affiliates SET name = ?2, status = ?3, tier = ?4 WHERE affiliate_id = ?1";
+            session.execute(sql, values![id, &found.name, found.status.name(), found.tier.as_deref()])?;
             Ok(Ok(found))
         })
     }
@@ -106,32 +101,7 @@ impl<D: Database> NetworkBook for Book<D> {
             if find_advertiser(session, create.advertiser_id)?.is_none() {
                 return Ok(Err(Rejected::NotFound(EntityKind::Advertiser)));
             }
-            let mut offer = Offer {
-                id: OfferId(NOT_YET),
-                name: create.name,
-                status: create.status,
-                advertiser_id: create.advertiser_id,
-                url: create.url,
-                creative_id: CreativeId(NOT_YET),
-                payout: create.payout,
-                revenue: create.revenue,
-                currency: create.currency,
-                session_seconds: create.session_seconds,
-                approval: create.approval,
-                one_per_click: create.one_per_click,
-                allow_duplicates: create.allow_duplicates,
-                allow_deep_link: create.allow_deep_link,
-                deep_link_hosts: create.deep_link_hosts,
-                starts: create.starts,
-                expires: create.expires,
-                schedule: create.schedule,
-                zone: create.zone,
-                redirect: create.redirect,
-                thank_you_url: create.thank_you_url,
-                attribution: create.attribution,
-                throw_out_seconds: create.throw_out_seconds,
-                created: now,
-            };
+            let mut offer = create.into_offer(OfferId(NOT_YET), CreativeId(NOT_YET), now);
             if let Some(rejected) = redirect_problem(session, offer.id, offer.redirect.as_ref())? {
                 return Ok(Err(rejected));
             }
@@ -245,20 +215,6 @@ fn campaign_problem(session: &mut dyn Session, campaign: &Campaign) -> Result<Op
     Ok(other.map(Rejected::CampaignExists))
 }
 
-/// `key` is the column of the number it gets.
-fn insert_party(
-    session: &mut dyn Session,
-    (table, key): (&str, &str),
-    name: &str,
-    status: &str,
-    now: Timestamp,
-) -> Result<u32, LedgerError> {
-    let sql = format!(
-        "-- insert_party\nINSERT INTO {table} (name, status, created) VALUES (?1, ?2, ?3) RETURNING {key}"
-    );
-    single(session, &sql, values![name, status, now])
-}
-
 fn insert_offer(session: &mut dyn Session, offer: &Offer) -> Result<OfferId, LedgerError> {
     let sql = "-- insert_offer\n\
         INSERT INTO offers (name, status, advertiser_id, url, creative_id, payout_type, payout, revenue_type, \
@@ -278,7 +234,9 @@ fn store_offer(session: &mut dyn Session, offer: &Offer) -> Result<(), LedgerErr
         deep_link_hosts = ?15, starts = ?16, expires = ?17, schedule = ?18, \
         zone = ?19, redirect_url = ?20, redirect_offer_id = ?21, \
         thank_you_url = ?22, attribution = ?23, \
-        throw_out_seconds = ?24 WHERE offer_id = ?1";
+        throw_out_seconds = ?24, approval_delay_seconds = ?25, \
+        min_conversion_seconds = ?26, max_conversion_seconds = ?27, \
+        allow_pixel_payout = ?28 WHERE offer_id = ?1";
     let hosts: Vec<_> = offer.deep_link_hosts.iter().map(ToString::to_string).collect();
     let (redirect_url, redirect_offer_id) = redirect_columns(offer.redirect.as_ref());
     let values = values![
@@ -306,6 +264,10 @@ fn store_offer(session: &mut dyn Session, offer: &Offer) -> Result<(), LedgerErr
         offer.thank_you_url.as_ref().map(UrlTemplate::as_str),
         offer.attribution.name(),
         offer.throw_out_seconds,
+        offer.approval_delay_seconds,
+        offer.min_conversion_seconds,
+        offer.max_conversion_seconds,
+        offer.allow_pixel_payout,
     ];
     session.execute(sql, values).map(drop)
 }
@@ -350,7 +312,10 @@ fn store_campaign(session: &mut dyn Session, campaign: &Campaign) -> Result<(), 
     session.execute(sql, values).map(drop)
 }
 
-fn find_advertiser(session: &mut dyn Session, id: AdvertiserId) -> Result<Option<Advertiser>, LedgerError> {
+pub(super) fn find_advertiser(
+    session: &mut dyn Session,
+    id: AdvertiserId,
+) -> Result<Option<Advertiser>, LedgerError> {
     let sql = "-- find_advertiser\nSELECT * FROM advertisers WHERE advertiser_id = ?1";
     one(session, sql, values![id], advertiser)
 }
@@ -388,18 +353,13 @@ fn affiliate(record: &Record) -> Result<Affiliate, LedgerError> {
         id: row.get("affiliate_id")?,
         name: row.get("name")?,
         status: row.parse("status", |text| text.parse().ok())?,
+        tier: row.get("tier")?,
         created: row.get("created")?,
     })
 }
 
 fn offer(record: &Record) -> Result<Offer, LedgerError> {
     let row = record.of("offers");
-    let rate = |type_column, number_column| {
-        Ok::<_, LedgerError>(Rate {
-            price_type: row.parse(type_column, PriceType::from_name)?,
-            number: row.get(number_column)?,
-        })
-    };
     Ok(Offer {
         id: row.get("offer_id")?,
         name: row.get("name")?,
@@ -407,8 +367,8 @@ fn offer(record: &Record) -> Result<Offer, LedgerError> {
         advertiser_id: row.get("advertiser_id")?,
         url: row.parse("url", |text| UrlTemplate::parse(text).ok())?,
         creative_id: row.get("creative_id")?,
-        payout: rate("payout_type", "payout")?,
-        revenue: rate("revenue_type", "revenue")?,
+        payout: rate(&row, "payout_type", "payout")?,
+        revenue: rate(&row, "revenue_type", "revenue")?,
         currency: row.parse("currency", |text| text.parse().ok())?,
         session_seconds: row.get("session_seconds")?,
         approval: row.parse("approval", |text| text.parse().ok())?,
@@ -426,6 +386,10 @@ fn offer(record: &Record) -> Result<Offer, LedgerError> {
         thank_you_url: row.parse_optional("thank_you_url", |text| UrlTemplate::parse(text).ok())?,
         attribution: row.parse("attribution", |text| text.parse().ok())?,
         throw_out_seconds: row.get("throw_out_seconds")?,
+        approval_delay_seconds: row.get("approval_delay_seconds")?,
+        min_conversion_seconds: row.get("min_conversion_seconds")?,
+        max_conversion_seconds: row.get("max_conversion_seconds")?,
+        allow_pixel_payout: row.get("allow_pixel_payout")?,
         created: row.get("created")?,
     })
 }

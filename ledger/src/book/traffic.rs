@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 use super::Book;
 use super::network::{NOT_YET, find_campaign, find_offer};
+use super::pricing::events_problem;
 use crate::LedgerError;
 use crate::database::{Database, Record, Row, Session, one, single, values};
 use crate::network::Changed;
@@ -95,7 +96,7 @@ impl<D: Database> TrafficBook for Book<D> {
             };
             let position = match create.position {
                 Some(position) => position,
-                None => next_position(session, offer_id)?,
+                None => next_position(session, PRESENT_RULES, offer_id)?,
             };
             let mut rule = Rule {
                 id: RuleId(NOT_YET),
@@ -204,7 +205,7 @@ fn find_cap(session: &mut dyn Session, id: CapId) -> Result<Option<Cap>, LedgerE
 }
 
 /// Whether the offer is missing.
-fn offer_problem(session: &mut dyn Session, id: OfferId) -> Result<Option<Rejected>, LedgerError> {
+pub(super) fn offer_problem(session: &mut dyn Session, id: OfferId) -> Result<Option<Rejected>, LedgerError> {
     let found = find_offer(session, id)?;
     Ok(found.is_none().then_some(Rejected::NotFound(EntityKind::Offer)))
 }
@@ -221,7 +222,7 @@ pub(super) fn redirect_problem(
 }
 
 /// The offer a rule or a cap is for: the one named, else its campaign's; both must fit together.
-fn offer_meant(
+pub(super) fn offer_meant(
     session: &mut dyn Session,
     offer_id: Option<OfferId>,
     campaign_id: Option<CampaignId>,
@@ -240,7 +241,7 @@ fn offer_meant(
 }
 
 /// Whether the offer has, beside this one, as many of a kind that are not deleted as it may have.
-fn count_problem(
+pub(super) fn count_problem(
     session: &mut dyn Session,
     kind: EntityKind,
     from: &str,
@@ -274,7 +275,7 @@ fn landing_page_problem(
 
 fn rule_problem(session: &mut dyn Session, rule: &Rule) -> Result<Option<Rejected>, LedgerError> {
     if rule.conditions.is_empty() {
-        return Ok(Some(Rejected::NoConditions));
+        return Ok(Some(Rejected::NoConditions(EntityKind::Rule)));
     }
     if let Some(rejected) = redirect_problem(session, rule.offer_id, rule.redirect.as_ref())? {
         return Ok(Some(rejected));
@@ -292,6 +293,9 @@ fn cap_problem(session: &mut dyn Session, cap: &Cap) -> Result<Option<Rejected>,
     if cap.cap_type.is_whole() && cap.limit.micros() % 1_000_000 != 0 {
         return Ok(Some(Rejected::UnevenLimit));
     }
+    if let Some(rejected) = events_problem(session, cap.offer_id, cap.event_id.as_slice())? {
+        return Ok(Some(rejected));
+    }
     if cap.status == CapStatus::Deleted {
         return Ok(None);
     }
@@ -299,9 +303,13 @@ fn cap_problem(session: &mut dyn Session, cap: &Cap) -> Result<Option<Rejected>,
 }
 
 /// The position after all others of the offer, from 1.
-fn next_position(session: &mut dyn Session, offer_id: OfferId) -> Result<u32, LedgerError> {
+pub(super) fn next_position(
+    session: &mut dyn Session,
+    from: &str,
+    offer_id: OfferId,
+) -> Result<u32, LedgerError> {
     let sql = format!(
-        "-- next_position\nSELECT coalesce(max(position), 0) FROM {PRESENT_RULES} \
+        "-- next_position\nSELECT coalesce(max(position), 0) FROM {from} \
          WHERE offer_id = ?1 AND status <> 'deleted'"
     );
     let last: u32 = single(session, &sql, values![offer_id])?;

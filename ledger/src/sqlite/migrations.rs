@@ -114,6 +114,45 @@ mod tests {
     }
 
     #[test]
+    fn conversions_of_an_earlier_release_are_booked_and_counted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ledger.sqlite");
+        let earlier = Connection::open(&path).expect("opens");
+        MIGRATIONS[..4].iter().for_each(|step| earlier.execute_batch(step).expect("made"));
+        earlier
+            .execute_batch(&format!(
+                "PRAGMA user_version = 4; PRAGMA application_id = {APPLICATION_ID};
+                 INSERT INTO advertisers VALUES (1, 'Acme', 'active', 1);
+                 INSERT INTO affiliates VALUES (1, 'Bridge', 'active', 2);
+                 INSERT INTO offers (offer_id, name, status, advertiser_id, url, creative_id, payout_type, payout,
+                     revenue_type, revenue, currency, session_seconds, approval, one_per_click, allow_duplicates,
+                     allow_deep_link, deep_link_hosts, created)
+                     VALUES (1, 'Quote', 'active', 1, 'https://shop.example/', 1, 'cpa', 18000000, 'cpa',
+                     22000000, 'USD', 3600, 'auto', 0, 0, 0, '', 3);"
+            ))
+            .expect("filled");
+        // One that pays, one that does not, and one of before 1970.
+        for (id, status, payout, revenue, date) in [
+            (1, "approved", 18_000_000, 22_000_000, 1_780_000_000_000_000_i64),
+            (2, "rejected", 0, 0, 1_780_000_000_000_000),
+            (3, "pending", 18_000_000, 22_000_000, -1),
+        ] {
+            let row = "INSERT INTO conversions VALUES (?1, 1, 1, 1, 1, NULL, 1, zeroblob(16), ?2, '', '', '', '', '', '',
+                '', '', '', '', '', 'US', 'USD', NULL, 18000000, 'offer', 22000000, 'offer', ?3, ?4, ?5, 0, ?6, 7, 7)";
+            earlier.execute(row, (id, format!("ORD-{id}"), status, payout, revenue, date)).expect("entered");
+            let call = "INSERT INTO attempts VALUES (?1, 1, 7, 1, '', '', 'recorded', '', ?1, '')";
+            earlier.execute(call, [id]).expect("entered");
+        }
+        drop(earlier);
+        let ledger = Location::file(&path).open().expect("upgraded");
+        let mut findings = Vec::new();
+        ledger.verify(&mut |finding| findings.push(finding)).expect("verified");
+        assert_eq!(findings, []);
+        let entries = ledger.list_entries(&crate::EntryFilter::default(), 0, 100).expect("listed");
+        assert_eq!(entries.total, 6);
+    }
+
+    #[test]
     fn a_file_that_is_no_ledger_is_refused_and_left_alone() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("ledger.sqlite");

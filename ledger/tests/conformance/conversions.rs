@@ -39,7 +39,7 @@ pub fn a_call_becomes_a_conversion_with_its_attempt(open: Open<'_>) {
     let submission = submission(2, "ORD-1");
     let conversion = new(record(&*ledger, &submission));
     assert_eq!(conversion.price.payout, amount("2.5"));
-    assert_eq!(conversion.status, ConversionStatus::Approved);
+    assert_eq!(conversion.standing.status, ConversionStatus::Approved);
     assert_eq!((conversion.recorded_at, conversion.last_updated), (at(3), at(3)));
     assert_eq!(conversion.sub_ids[4], "e");
     assert_eq!(open().find_conversion(conversion.id).expect("asked"), Some(conversion.clone()));
@@ -247,6 +247,6 @@ pub fn filters_count_and_list_the_same_rows(open: Open<'_>) {
     let affiliate_id = Some(AffiliateId(2));
     let statuses = vec![ConversionStatus::Pending, ConversionStatus::Reversed];
     check(ConversionFilter { affiliate_id, statuses, ..none() }, &|it| {
-        it.affiliate_id == AffiliateId(2) && it.status == ConversionStatus::Pending
+        it.affiliate_id == AffiliateId(2) && it.standing.status == ConversionStatus::Pending
     });
 }

@@ -11,6 +11,7 @@ fn create(name: &str, hash: u8) -> CreateKey {
         name: name.into(),
         hash: [hash; 32],
         prefix: "crumb_abcd".into(),
+        addresses: Vec::new(),
         grant: Grant::of(Scope::Admin),
     }
 }

@@ -5,6 +5,7 @@ mod conversions;
 mod erasures;
 mod impressions;
 mod keys;
+mod money;
 mod network;
 mod sample;
 mod segments;
@@ -62,6 +63,25 @@ promises! {
     conversions::every_text_comes_back_as_it_was_but_for_zero,
     conversions::every_sort_pages_through_each_conversion_once,
     conversions::filters_count_and_list_the_same_rows,
+    money::a_conversion_is_booked_on_three_lines_that_add_up_to_nothing,
+    money::what_pays_nobody_has_no_lines,
+    money::a_cap_takes_exactly_its_limit_however_calls_come,
+    money::a_cap_on_money_never_takes_more_than_its_limit,
+    money::a_cap_begins_anew_in_its_next_window,
+    money::a_cap_that_comes_later_counts_what_its_window_has_seen,
+    money::who_is_on_a_list_is_refused_or_ignored,
+    money::an_adjustment_is_a_dated_booking_and_overwrites_nothing,
+    money::an_adjustment_that_changes_nothing_leaves_no_trace,
+    money::each_adjustment_of_one_order_has_its_own_outcome,
+    money::a_pending_conversion_is_approved_when_its_time_has_come,
+    money::a_balance_is_the_sum_of_its_lines_at_any_date,
+    money::a_closed_statement_never_changes_and_later_changes_are_on_the_next,
+    money::a_statement_leaves_out_what_is_pending_and_is_never_empty,
+    money::a_batch_is_taken_back_once_and_whole,
+    money::a_preview_decides_alike_and_records_nothing,
+    money::a_conversion_is_found_by_its_transaction,
+    money::lists_of_numbers_go_on_where_they_ended,
+    money::sums_hold_over_many_recordings_and_adjustments,
     erasures::an_erasure_is_listed_until_it_is_done,
     erasures::erased_conversions_and_attempts_keep_money_and_ids,
     impressions::impressions_of_one_kind_add_up,

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use domain::click::{Click, Country};
-use domain::conversion::{ConversionCall, Terms};
+use domain::conversion::{ConversionCall, Door, Terms};
 use domain::ids::{
     AdvertiserId, AffiliateId, CampaignId, ClickIdMint, CreativeId, KeyId, NodeNumber, OfferId,
 };
 use domain::money::{Amount, Currency};
 use domain::network::{
-    Affiliate, Approval, Attribution, Campaign, CampaignStatus, DEFAULT_EVENT, Offer, OfferStatus,
+    Advertiser, Affiliate, Approval, Campaign, CampaignStatus, DEFAULT_EVENT, Entities, Network, Offer,
     PartyStatus,
 };
 use domain::network_change::{CreateAdvertiser, CreateAffiliate, CreateCampaign, CreateOffer};
-use domain::pricing::{PriceType, Rate};
+use domain::pricing::Rate;
 use domain::tokens::UrlTemplate;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use ledger::{Ledger, Recorded, Submission};
 
 /// Opens the ledger under test: each time the same one.
@@ -31,7 +32,7 @@ pub fn amount(text: &str) -> Amount {
 }
 
 pub fn rate(text: &str) -> Rate {
-    Rate { price_type: PriceType::Cpa, number: amount(text) }
+    Rate::cpa(amount(text))
 }
 
 pub fn create_advertiser() -> CreateAdvertiser {
@@ -39,32 +40,18 @@ pub fn create_advertiser() -> CreateAdvertiser {
 }
 
 pub fn create_affiliate() -> CreateAffiliate {
-    CreateAffiliate { name: "Bridge".into(), status: PartyStatus::Active }
+    CreateAffiliate { name: "Bridge".into(), status: PartyStatus::Active, tier: None }
 }
 
 pub fn create_offer(advertiser_id: AdvertiserId) -> CreateOffer {
+    let url = UrlTemplate::parse("https://shop.example/?id={click_id}").expect("a url");
     CreateOffer {
-        name: "Quote".into(),
-        advertiser_id,
-        url: UrlTemplate::parse("https://shop.example/?id={click_id}").expect("a url"),
-        status: OfferStatus::Active,
         payout: rate("18"),
         revenue: rate("22"),
-        currency: Currency::USD,
         session_seconds: 3600,
-        approval: Approval::Auto,
-        one_per_click: false,
-        allow_duplicates: false,
         allow_deep_link: true,
         deep_link_hosts: ["shop.example", "*.example.org"].map(|text| text.parse().expect("a host")).to_vec(),
-        starts: None,
-        expires: None,
-        schedule: None,
-        zone: None,
-        redirect: None,
-        thank_you_url: None,
-        attribution: Attribution::FirstTouch,
-        throw_out_seconds: None,
+        ..CreateOffer::new("Quote", advertiser_id, url)
     }
 }
 
@@ -109,42 +96,32 @@ pub fn click(number: u32) -> Click {
 
 /// A call for a click, a second after it, with a price of its own so that a wrong sum names it.
 pub fn submission(number: u32, unique_id: &str) -> Submission {
+    submission_in(number, unique_id, |_| {})
+}
+
+/// The same in a network that is changed somehow.
+pub fn submission_in(number: u32, unique_id: &str, change: impl FnOnce(&mut Entities)) -> Submission {
     let click = click(number);
-    let offer = Offer {
-        id: OfferId(1),
-        name: "Quote".into(),
-        status: OfferStatus::Active,
-        advertiser_id: AdvertiserId(1),
-        url: UrlTemplate::parse("https://shop.example/").expect("a url"),
-        creative_id: CreativeId(1),
+    let offer = CreateOffer {
         payout: rate(&format!("{number}.5")),
         revenue: rate("1000"),
-        currency: Currency::USD,
-        session_seconds: 3600,
         approval: if number.is_multiple_of(2) { Approval::Auto } else { Approval::Manual },
-        one_per_click: false,
-        allow_duplicates: false,
-        allow_deep_link: false,
-        deep_link_hosts: Vec::new(),
-        starts: None,
-        expires: None,
-        schedule: None,
-        zone: None,
-        redirect: None,
-        thank_you_url: None,
-        attribution: Attribution::FirstTouch,
-        throw_out_seconds: None,
-        created: at(0),
+        ..create_offer(AdvertiserId(1))
     };
-    let affiliate = Affiliate {
-        id: click.affiliate_id,
-        name: "Bridge".into(),
-        status: PartyStatus::Active,
-        created: at(0),
+    let (name, status, created) = (String::from("Somebody"), PartyStatus::Active, at(0));
+    let mut entities = Entities {
+        advertisers: vec![Advertiser { id: AdvertiserId(1), name: name.clone(), status, created }],
+        affiliates: vec![Affiliate { id: click.affiliate_id, name, status, tier: None, created }],
+        offers: vec![offer.into_offer(OfferId(1), CreativeId(1), created)],
+        ..Entities::default()
     };
+    change(&mut entities);
     let call = ConversionCall {
+        door: Door::Api,
         key_id: KeyId(1),
         received_at: at(i64::from(number) + 1),
+        address: String::new(),
+        batch_id: None,
         click_id: click.id.to_string(),
         offer_id: OfferId(1),
         event_id: Some(DEFAULT_EVENT),
@@ -156,14 +133,12 @@ pub fn submission(number: u32, unique_id: &str) -> Submission {
         amount: None,
         received: None,
         conversion_date: at(i64::from(number) + 1),
+        is_backfill: false,
+        fingerprints: Vec::new(),
         raw: format!("click_id={}&unique_id={unique_id}", click.id),
     };
-    let terms = Terms {
-        offer: Some(Arc::new(offer)),
-        affiliate: Some(Arc::new(affiliate)),
-        campaign: None,
-        advertiser_active: true,
-    };
+    let terms =
+        Terms { network: Arc::new(Network::new(entities)), zone: TimeZone::UTC, currency: Currency::USD };
     Submission { call, click: Some(click), terms }
 }
 

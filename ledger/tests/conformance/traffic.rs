@@ -143,12 +143,15 @@ pub fn a_rule_always_asks_for_something(open: Open<'_>) {
     let ledger = open();
     let (offer, _) = with_campaign(&*ledger);
     let create = CreateRule { conditions: Vec::new(), ..create_rule(offer.id) };
-    assert_eq!(ledger.create_rule(create, at(0)).expect("asked").err(), Some(Rejected::NoConditions));
+    assert_eq!(
+        ledger.create_rule(create, at(0)).expect("asked").err(),
+        Some(Rejected::NoConditions(EntityKind::Rule))
+    );
     let create = CreateRule { conditions: conditions(&[("os", "iOS")]), ..create_rule(offer.id) };
     let rule = ledger.create_rule(create, at(0)).expect("asked").expect("accepted");
     let change = RuleChange { without: vec!["os"], ..RuleChange::default() };
     let emptied = ledger.update_rule(rule.id, change, at(1)).expect("asked");
-    assert_eq!(emptied.err(), Some(Rejected::NoConditions));
+    assert_eq!(emptied.err(), Some(Rejected::NoConditions(EntityKind::Rule)));
     assert_eq!(ledger.load_network().expect("loads").rules, std::slice::from_ref(&rule));
     assert_eq!(ledger.find_rule_version(rule.id, 2).expect("asked"), None);
 }

@@ -375,7 +375,7 @@ fn conversion_row(it: &Conversion) -> Vec<Value<'_>> {
         it.offer_id, it.event_id, it.advertiser_id, it.affiliate_id, it.campaign_id, it.creative_id,
         it.click_id, &it.unique_id, &it.order_id, adv1, adv2, adv3, adv4, adv5,
         sub_id_1, sub_id_2, sub_id_3, sub_id_4, sub_id_5, it.country.as_str(), it.device.name(), it.currency.as_str(),
-        it.exchange_rate.map(domain::money::ExchangeRate::steps), it.price.amount,
+        it.exchange_rate, it.price.amount,
         it.price.payout, payout_source.scope.name(), payout_source.rule.map(|it| it.0), payout_source.rule.map(|it| it.1),
         it.price.revenue, revenue_source.scope.name(), revenue_source.rule.map(|it| it.0), revenue_source.rule.map(|it| it.1),
         it.door.name(), it.batch_id, it.cap_id, it.approve_at, it.standing.status.name(),
