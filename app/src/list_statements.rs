@@ -54,4 +54,3 @@ impl App {
         StatementRow { statement, party_name }
     }
 }
-

@@ -22,7 +22,8 @@ use crate::places::{PlaceFileError, PlaceFiles, Places};
 use crate::sequence::Sequence;
 use crate::visitors::Footprints;
 use crate::{
-    App, Approver, Chance, Clock, ConversionWriter, ImpressionWriter, Sealer, Settings, Upkeep, UpkeepSettings,
+    App, Approver, Chance, Clock, ConversionWriter, ImpressionWriter, Sealer, Settings, Upkeep,
+    UpkeepSettings,
 };
 use crate::{click_caps, conversion_writer, impressions, lane, metrics, sink};
 

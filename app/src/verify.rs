@@ -199,7 +199,7 @@ impl Verify<'_> {
             let (within, others) = split(others, |id| id <= segment.last_click);
             rest = others;
             before.iter().for_each(|it| self.outside(*it, last_sealed, &mut sorted));
-            let (own, foreign): (Vec<_>, Vec<_>) =
+            let (own, foreign): (Vec<Converted>, Vec<Converted>) =
                 within.iter().copied().partition(|(id, _)| id.node() == self.node);
             foreign.into_iter().for_each(|it| self.outside(it, last_sealed, &mut sorted));
             if own.is_empty() {
@@ -209,9 +209,10 @@ impl Verify<'_> {
             match archive.missing_from(segment, &ids) {
                 Ok(missing) => {
                     let is_missing = |id: &ClickId| missing.binary_search(id).is_ok();
-                    let (absent, found): (Vec<_>, Vec<_>) = own.iter().partition(|(id, _)| is_missing(id));
+                    let (absent, found): (Vec<Converted>, Vec<Converted>) =
+                        own.iter().partition(|(id, _)| is_missing(id));
                     sorted.found += found.len() as u64;
-                    absent.into_iter().for_each(|it| self.outside(*it, last_sealed, &mut sorted));
+                    absent.into_iter().for_each(|it| self.outside(it, last_sealed, &mut sorted));
                 }
                 Err(ArchiveError::Corrupt { .. }) if self.catalogue()?.contains(segment) => {
                     sorted.unchecked.unreadable += own.len() as u64;

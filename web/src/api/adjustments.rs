@@ -275,8 +275,7 @@ pub(super) async fn adjust_all(State(web): State<Web>, keyed: Keyed) -> Answer {
     params.only(&[CHANGE_FIELDS, FILTER_FIELDS].concat())?;
     let (filter, adjust) = (filter(&web, &params)?, adjust(&web, &params)?);
     if params.boolean("dry_run")?.unwrap_or(true) {
-        let Foreseen { tally, totals, sample } =
-            web.app.preview_adjustments(&caller, filter, adjust).await?;
+        let Foreseen { tally, totals, sample } = web.app.preview_adjustments(&caller, filter, adjust).await?;
         let preview = Preview {
             tally: tally_view(tally),
             totals: totals.into_iter().map(totals_view).collect(),

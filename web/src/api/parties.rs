@@ -24,9 +24,7 @@ pub(super) fn party_view(party: Party, name: String) -> PartyView {
     let nobody =
         PartyView { affiliate_id: None, affiliate_name: None, advertiser_id: None, advertiser_name: None };
     match party {
-        Party::Affiliate(id) => {
-            PartyView { affiliate_id: Some(id.0), affiliate_name: Some(name), ..nobody }
-        }
+        Party::Affiliate(id) => PartyView { affiliate_id: Some(id.0), affiliate_name: Some(name), ..nobody },
         Party::Advertiser(id) => {
             PartyView { advertiser_id: Some(id.0), advertiser_name: Some(name), ..nobody }
         }

@@ -110,6 +110,9 @@ mod tests {
 
     #[test]
     fn no_text_becomes_markup() {
-        assert_eq!(escape("<a href=\"x\" id='y'>&</a>"), "&lt;a href=&quot;x&quot; id=&#39;y&#39;&gt;&amp;&lt;/a&gt;");
+        assert_eq!(
+            escape("<a href=\"x\" id='y'>&</a>"),
+            "&lt;a href=&quot;x&quot; id=&#39;y&#39;&gt;&amp;&lt;/a&gt;"
+        );
     }
 }
