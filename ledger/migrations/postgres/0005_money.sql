@@ -105,6 +105,11 @@ ALTER TABLE conversions ADD COLUMN approve_at BIGINT;
 ALTER TABLE conversions ADD COLUMN details TEXT NOT NULL DEFAULT '';
 UPDATE conversions SET price_payout = original_payout, price_revenue = original_revenue;
 CREATE INDEX conversions_approve ON conversions (approve_at) WHERE approve_at IS NOT NULL;
+-- The orders that lists are asked for in.
+CREATE INDEX conversions_payout ON conversions (payout, conversion_id);
+CREATE INDEX conversions_revenue ON conversions (revenue, conversion_id);
+CREATE INDEX conversions_status ON conversions (status, conversion_id);
+CREATE INDEX conversions_click_date ON conversions (click_date, conversion_id);
 CREATE INDEX conversions_batch ON conversions (batch_id) WHERE batch_id IS NOT NULL;
 
 ALTER TABLE attempts ADD COLUMN door TEXT NOT NULL DEFAULT 'api';

@@ -14,7 +14,7 @@ use crate::LedgerError;
 use crate::database::{Session, values};
 
 const HOUR_MICROS: i64 = 3_600_000_000;
-const DAY_MICROS: i64 = 24 * HOUR_MICROS;
+pub(super) const DAY_MICROS: i64 = 24 * HOUR_MICROS;
 
 /// A booking of a conversion: what it was worth before and is worth after.
 pub(super) struct Booking<'c> {

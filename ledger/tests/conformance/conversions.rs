@@ -6,9 +6,10 @@ use domain::conversion::{Conversion, Refusal};
 use domain::conversion_query::{ConversionFilter, ConversionQuery, ConversionSort, Start};
 use domain::ids::{AdvertiserId, AffiliateId, ConversionId, OfferId};
 use domain::status::ConversionStatus;
+use jiff::{SignedDuration, Timestamp};
 use ledger::{Ledger, Recorded, Submission};
 
-use crate::sample::{Open, amount, at, click, record, submission};
+use crate::sample::{Open, amount, at, click, record, submission, with_campaign};
 
 fn new(recorded: Recorded) -> Conversion {
     match recorded {
@@ -222,6 +223,7 @@ pub fn every_sort_pages_through_each_conversion_once(open: Open<'_>) {
 
 pub fn filters_count_and_list_the_same_rows(open: Open<'_>) {
     let ledger = open();
+    with_campaign(&*ledger);
     let all = populate(&*ledger);
     let check = |filter: ConversionFilter, wanted: &dyn Fn(&Conversion) -> bool| {
         let query = ConversionQuery {
@@ -249,4 +251,45 @@ pub fn filters_count_and_list_the_same_rows(open: Open<'_>) {
     check(ConversionFilter { affiliate_id, statuses, ..none() }, &|it| {
         it.affiliate_id == AffiliateId(2) && it.standing.status == ConversionStatus::Pending
     });
+}
+
+pub fn totals_are_the_rows_whatever_the_range(open: Open<'_>) {
+    let ledger = open();
+    with_campaign(&*ledger);
+    // Dates over two weeks on either side of 1970, three a day.
+    let date = |number: i64| Timestamp::from_second((number - 30) * 28_801).expect("in range");
+    let dated = |number: u32| {
+        let mut it = submission(number % 20, &format!("ORD-{number}"));
+        it.call.conversion_date = date(number.into());
+        it
+    };
+    let batch: Vec<_> = (0..60).map(dated).collect();
+    let all: Vec<_> = ledger.record_conversions(&batch).expect("commits");
+    let all: Vec<_> = all.into_iter().map(|it| new(it.expect("recorded"))).collect();
+    let edges: Vec<_> =
+        (0..64).step_by(7).flat_map(|it| [date(it), date(it) + SignedDuration::from_hours(5)]).collect();
+    let ends = || edges.iter().copied().map(Some).chain([None]);
+    for (from, until) in ends().flat_map(|from| ends().map(move |until| (from, until))) {
+        for affiliate_id in [None, Some(AffiliateId(2))] {
+            let statuses = vec![ConversionStatus::Pending];
+            let filter =
+                ConversionFilter { from, until, affiliate_id, statuses, ..ConversionFilter::default() };
+            let query = ConversionQuery {
+                filter,
+                sort: ConversionSort::Payout,
+                descending: true,
+                start: Start::Row(0),
+                limit: 1000,
+            };
+            let page = ledger.list_conversions(&query).expect("listed");
+            let wanted = |it: &&Conversion| {
+                from.is_none_or(|from| it.conversion_date >= from)
+                    && until.is_none_or(|until| it.conversion_date < until)
+                    && affiliate_id.is_none_or(|id| it.affiliate_id == id)
+                    && it.standing.status == ConversionStatus::Pending
+            };
+            assert_eq!(page.total, all.iter().filter(wanted).count() as u64, "{from:?} to {until:?}");
+            assert_eq!(page.total, page.conversions.len() as u64);
+        }
+    }
 }

@@ -63,6 +63,7 @@ promises! {
     conversions::every_text_comes_back_as_it_was_but_for_zero,
     conversions::every_sort_pages_through_each_conversion_once,
     conversions::filters_count_and_list_the_same_rows,
+    conversions::totals_are_the_rows_whatever_the_range,
     money::a_conversion_is_booked_on_three_lines_that_add_up_to_nothing,
     money::what_pays_nobody_has_no_lines,
     money::a_cap_takes_exactly_its_limit_however_calls_come,

@@ -4,18 +4,20 @@ use domain::conversion::Conversion;
 use domain::conversion_query::{
     ConversionFilter, ConversionPage, ConversionQuery, ConversionSort, SortKey, Start,
 };
+use jiff::Timestamp;
 
 use super::super::filter::Where;
+use super::super::money::DAY_MICROS;
 use super::read_conversion;
 use crate::LedgerError;
-use crate::database::{Session, Value, all, single};
+use crate::database::{Session, Value, all, single, values};
 
 pub(super) fn list_conversions(
     session: &mut dyn Session,
     query: &ConversionQuery,
 ) -> Result<ConversionPage, LedgerError> {
     let total = count(session, &query.filter)?;
-    let mut conversions = page(session, query)?;
+    let mut conversions = page(session, query, total)?;
     let more = conversions.len() > query.limit as usize;
     conversions.truncate(query.limit as usize);
     Ok(ConversionPage { total, conversions, more })
@@ -23,44 +25,122 @@ pub(super) fn list_conversions(
 
 /// What a filter asks of rows.
 pub(in crate::book) fn matching(filter: &ConversionFilter) -> Where {
+    matching_by(filter, true)
+}
+
+/// The same; without `indexed` so that no index can serve it.
+fn matching_by(filter: &ConversionFilter, indexed: bool) -> Where {
     let mut wanted = Where::default();
+    let before = if indexed { "" } else { "+" };
     let times = [
         ("conversion_date >=", filter.from),
         ("conversion_date <", filter.until),
         ("last_updated >=", filter.updated_since),
     ];
-    let ids = [
-        ("offer_id =", filter.offer_id.map(|id| id.0)),
-        ("affiliate_id =", filter.affiliate_id.map(|id| id.0)),
-        ("advertiser_id =", filter.advertiser_id.map(|id| id.0)),
-    ];
     for (comparison, at) in times {
-        wanted.and_some(comparison, at);
+        wanted.and_some(&format!("{before}{comparison}"), at);
     }
-    for (comparison, id) in ids {
-        wanted.and_some(comparison, id);
+    for (comparison, id) in ids(filter) {
+        wanted.and_some(&format!("{before}{comparison}"), id);
     }
-    if !filter.statuses.is_empty() {
-        let places: Vec<_> = filter.statuses.iter().map(|it| wanted.value(it.name().to_owned())).collect();
-        wanted.push(format!("status IN ({})", places.join(", ")));
-    }
+    with_statuses(&mut wanted, filter, if indexed { "status" } else { "coalesce(status, '')" });
     wanted
 }
 
+fn ids(filter: &ConversionFilter) -> [(&'static str, Option<u32>); 3] {
+    [
+        ("offer_id =", filter.offer_id.map(|id| id.0)),
+        ("affiliate_id =", filter.affiliate_id.map(|id| id.0)),
+        ("advertiser_id =", filter.advertiser_id.map(|id| id.0)),
+    ]
+}
+
+fn with_statuses(wanted: &mut Where, filter: &ConversionFilter, status: &str) {
+    if !filter.statuses.is_empty() {
+        let places: Vec<_> = filter.statuses.iter().map(|it| wanted.value(it.name())).collect();
+        wanted.push(format!("{status} IN ({})", places.join(", ")));
+    }
+}
+
+/// How many match: whole days by what is counted, the rest by the rows.
 fn count(session: &mut dyn Session, filter: &ConversionFilter) -> Result<u64, LedgerError> {
+    let day = |at: Timestamp, up: bool| {
+        let micros = at.as_microsecond();
+        let past = micros.rem_euclid(DAY_MICROS);
+        micros - past + if up && past > 0 { DAY_MICROS } else { 0 }
+    };
+    let from = filter.from.map_or(i64::MIN, |at| day(at, true));
+    let until = filter.until.map_or(i64::MAX, |at| day(at, false));
+    if filter.updated_since.is_some() || from >= until {
+        return count_rows(session, filter);
+    }
+    let mut total = count_days(session, filter, from, until)?;
+    let at = |micros: i64| Timestamp::from_microsecond(micros).ok();
+    if filter.from.is_some_and(|it| it.as_microsecond() < from) {
+        total += count_rows(session, &ConversionFilter { until: at(from), ..filter.clone() })?;
+    }
+    if filter.until.is_some_and(|it| it.as_microsecond() > until) {
+        total += count_rows(session, &ConversionFilter { from: at(until), ..filter.clone() })?;
+    }
+    Ok(total)
+}
+
+fn count_rows(session: &mut dyn Session, filter: &ConversionFilter) -> Result<u64, LedgerError> {
     let wanted = matching(filter);
-    let sql = format!("-- count\nSELECT count(*) FROM conversions {}", wanted.sql());
+    let sql = format!("-- count_rows\nSELECT count(*) FROM conversions {}", wanted.sql());
     single(session, &sql, wanted.values)
 }
 
+fn count_days(
+    session: &mut dyn Session,
+    filter: &ConversionFilter,
+    from: i64,
+    until: i64,
+) -> Result<u64, LedgerError> {
+    let mut wanted = Where::default();
+    wanted.and("affiliate_id =", filter.affiliate_id.map_or(0, |id| id.0));
+    wanted.and("day >=", from);
+    wanted.and("day <", until);
+    wanted.and_some("offer_id =", filter.offer_id);
+    if let Some(advertiser_id) = filter.advertiser_id {
+        let place = wanted.value(advertiser_id);
+        wanted.push(format!("offer_id IN (SELECT offer_id FROM offers WHERE advertiser_id = {place})"));
+    }
+    with_statuses(&mut wanted, filter, "status");
+    let sql = format!(
+        "-- count_days\nSELECT CAST(coalesce(sum(conversions), 0) AS BIGINT) FROM conversion_counts {}",
+        wanted.sql()
+    );
+    single(session, &sql, wanted.values)
+}
+
+/// Whether to walk an index in the order asked for and leave out what does not match, rather than to
+/// collect all that matches and sort it: the former looks at some `rows × all ÷ matching`, the latter
+/// at all that match.
+fn walks(session: &mut dyn Session, query: &ConversionQuery, total: u64) -> Result<bool, LedgerError> {
+    let last = "-- last_conversion\nSELECT coalesce(max(conversion_id), 0) FROM conversions";
+    let everything: u64 = single(session, last, values![])?;
+    let skipped = match query.start {
+        Start::Row(row) => row,
+        Start::After(..) => 0,
+    };
+    let wanted = (skipped + u64::from(query.limit)).min(total);
+    Ok(u128::from(wanted) * u128::from(everything) < u128::from(total) * u128::from(total))
+}
+
 /// The page, and one conversion more where there is one.
-fn page(session: &mut dyn Session, query: &ConversionQuery) -> Result<Vec<Conversion>, LedgerError> {
+fn page(
+    session: &mut dyn Session,
+    query: &ConversionQuery,
+    total: u64,
+) -> Result<Vec<Conversion>, LedgerError> {
     let column = match query.sort {
         ConversionSort::ConversionStatus => "status",
         other => other.name(),
     };
     let (direction, comparison) = if query.descending { ("DESC", "<") } else { ("ASC", ">") };
-    let mut wanted = matching(&query.filter);
+    let walks = query.sort != ConversionSort::ConversionDate && walks(session, query, total)?;
+    let mut wanted = matching_by(&query.filter, !walks);
     let mut offset = 0;
     match &query.start {
         Start::Row(row) => offset = *row,
