@@ -60,3 +60,29 @@ impl Approver {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use crate::sample;
+
+    #[test]
+    fn a_failure_is_counted_and_a_stop_does_not_wait_for_the_next_try() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let opened = sample::open_in(folder.path());
+        let meddler = rusqlite::Connection::open(folder.path().join("ledger.sqlite")).expect("opens");
+        meddler.execute_batch("ALTER TABLE conversions RENAME TO away").expect("renamed");
+        let (failures, stopped) = (opened.approver.failures.clone(), AtomicBool::new(false));
+        let began = std::time::Instant::now();
+        std::thread::scope(|threads| {
+            threads.spawn(|| opened.approver.run(&|| stopped.load(Ordering::Acquire)));
+            while failures.get() == 0 {
+                std::thread::yield_now();
+            }
+            stopped.store(true, Ordering::Release);
+        });
+        assert!(began.elapsed() < super::RETRY);
+        assert_eq!(opened.app.metrics().approval_failures.get(), 1);
+    }
+}

@@ -104,3 +104,29 @@ fn send_lines(
     }
     let _ = portions.blocking_send(rest);
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::access::{Grant, Scope};
+    use domain::ids::KeyId;
+
+    use super::*;
+    use crate::sample;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_statement_is_sent_only_when_a_turn_is_free_and_the_turn_comes_back() {
+        let opened = sample::open();
+        let app = &opened.app;
+        let caller = Caller { key_id: KeyId(1), name: "test".into(), grant: Grant::of(Scope::Read) };
+        let mut turns = Vec::new();
+        for _ in 0..4 {
+            turns.push(app.download().await.expect("a free turn"));
+        }
+        let refused = app.read_statement(&caller, StatementId(1)).await;
+        assert!(matches!(refused, Err(Failure::Overloaded)));
+        turns.pop();
+        for _ in 0..8 {
+            assert!(matches!(app.read_statement(&caller, StatementId(1)).await, Ok(None)));
+        }
+    }
+}

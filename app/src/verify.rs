@@ -266,3 +266,73 @@ fn damage(verified: Result<(), ArchiveError>) -> Result<Option<String>, VerifyEr
         Err(error) => Err(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    /// A click's id, changed in its random end, so that it is nobody's.
+    fn nobodys(number: u64) -> ClickId {
+        let mut bytes = sample::click(number).id.to_bytes();
+        bytes[15] ^= 1;
+        ClickId::from_bytes(bytes)
+    }
+
+    fn of_node(number: u64, node: u16) -> ClickId {
+        let mut bytes = sample::click(number).id.to_bytes();
+        [bytes[6], bytes[7]] = (0x7000 | node).to_be_bytes();
+        ClickId::from_bytes(bytes)
+    }
+
+    #[test]
+    fn every_conversion_is_found_missing_or_unchecked_for_a_reason() {
+        let (opened, folder) = sample::sealed(2, 10);
+        let segments = folder.path().join("segments");
+        let options = archive::Options { dir: segments.clone(), metadata_cache_max: 1 };
+        let archive = Archive::open(options, Vec::new()).expect("opens");
+        let now = sample::click(0).id.time().saturating_add(48.hours()).expect("in range");
+        let node = NodeNumber::new(1).expect("in range");
+        let verify = Verify { ledger: &*opened.app.ledger, segments: &segments, node, clicks_days: 0, now };
+        let check = |id: ClickId, clicks_days, found: u64, missing: usize, expected: Unchecked| {
+            let verify = Verify { clicks_days, ..verify };
+            let sorted = verify.sort_out(&archive, &[(id, ConversionId(1))]);
+            let sorted = sorted.expect("readable").expect("nobody replaces anything");
+            assert_eq!(
+                (sorted.found, sorted.missing.len(), sorted.unchecked),
+                (found, missing, expected),
+                "{id}"
+            );
+        };
+        let none = Unchecked::default();
+        for number in [0, 9, 10, 19] {
+            check(sample::click(number).id, 0, 1, 0, none);
+        }
+        check(nobodys(5), 0, 0, 1, none);
+        check(nobodys(5), 2, 0, 1, none);
+        check(nobodys(5), 1, 0, 0, Unchecked { dropped: 1, ..none });
+        check(of_node(5, 2), 0, 0, 0, Unchecked { elsewhere: 1, ..none });
+        check(nobodys(20), 0, 0, 0, Unchecked { not_sealed: 1, ..none });
+        // Two conversions of one click, and one of the next.
+        let shared = [(5, 1), (5, 2), (6, 3)].map(|(click, id)| (sample::click(click).id, ConversionId(id)));
+        let sorted = verify.sort_out(&archive, &shared).expect("readable").expect("nobody replaces anything");
+        assert_eq!((sorted.found, sorted.missing.len()), (3, 0));
+    }
+
+    #[test]
+    fn the_clicks_of_a_segment_that_cannot_be_read_are_unchecked() {
+        let (opened, folder) = sample::sealed(1, 10);
+        let segments = folder.path().join("segments");
+        let ledger = &*opened.app.ledger;
+        let node = NodeNumber::new(1).expect("in range");
+        let verify = Verify { ledger, segments: &segments, node, clicks_days: 0, now: Timestamp::UNIX_EPOCH };
+        let options = archive::Options { dir: segments.clone(), metadata_cache_max: 1 };
+        let archive = Archive::open(options, Vec::new()).expect("opens");
+        let converted = [(sample::click(5).id, ConversionId(1))];
+        for entry in std::fs::read_dir(&segments).expect("there") {
+            std::fs::remove_file(entry.expect("an entry").path()).expect("removed");
+        }
+        let sorted = verify.sort_out(&archive, &converted).expect("told").expect("it is catalogued");
+        assert_eq!(sorted.unchecked, Unchecked { unreadable: 1, ..Unchecked::default() });
+    }
+}

@@ -314,3 +314,35 @@ fn an_affiliate_reads_its_own_adjustments_without_revenue_or_names() {
     assert_eq!(stranger.get("adjustments", &[("affiliate_id", "1")]).code(), "not_permitted");
     assert_eq!(stranger.get("batches", &[]).code(), "not_permitted");
 }
+
+#[test]
+fn more_conversions_than_one_mass_adjustment_takes_are_refused_before_any_is_changed() {
+    let server = TestServer::start();
+    server.convert("");
+    let ledger = rusqlite::Connection::open(server.folder().join("ledger.sqlite")).expect("opens");
+    let names: Vec<String> = {
+        let mut columns =
+            ledger.prepare("SELECT name FROM pragma_table_info('conversions')").expect("columns");
+        let names = columns.query_map((), |row| row.get(0)).expect("asked");
+        names.map(|it| it.expect("a name")).filter(|name| name != "conversion_id").collect()
+    };
+    let names = names.join(", ");
+    let copy = |copies: u32| {
+        let sql = format!(
+            "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {copies}) \
+             INSERT INTO conversions ({names}) SELECT {names} FROM conversions, numbers WHERE conversion_id = 1"
+        );
+        ledger.execute(&sql, ()).expect("copied");
+    };
+    copy(99_999);
+    let preview = adjust(&server, &[("payout", "1")]).success();
+    assert_eq!(preview["preview"]["adjustments"], 100_000);
+    copy(1);
+    for dry_run in ["true", "false"] {
+        let answer = adjust(&server, &[("payout", "1"), ("dry_run", dry_run)]);
+        assert_eq!((answer.status, answer.code()), (422, "too_many_conversions".to_owned()));
+        assert!(answer.text.contains("100000"), "{}", answer.text);
+    }
+    assert_eq!(server.client.get("adjustments", &[]).success()["total_rows"], 0);
+    assert_eq!(server.client.get("batches", &[]).success()["total_rows"], 0);
+}

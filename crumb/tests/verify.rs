@@ -171,7 +171,7 @@ fn every_kind_of_corrupted_row_is_named() {
             "offer 1, affiliate 0, day",
         ),
         (
-            "UPDATE conversions SET click_id = (SELECT substr(click_id, 1, 14) || x'0000' FROM conversions WHERE conversion_id = 1) \
+            "UPDATE conversions SET click_id = (SELECT CAST(substr(click_id, 1, 14) || x'0000' AS BLOB) FROM conversions WHERE conversion_id = 1) \
             WHERE conversion_id = 2",
             "clicks_are_there",
             "conversion 2",
@@ -264,4 +264,19 @@ fn a_folder_without_books_is_refused_with_two() {
     let output = command.args(["verify", "--data"]).arg(folder.path()).output().expect("it runs");
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(String::from_utf8_lossy(&output.stderr).lines().count(), 1);
+}
+
+#[test]
+fn of_very_many_findings_json_lists_ten_thousand_and_counts_all() {
+    let server = busy_server();
+    let folder = copy(&server);
+    let ledger = Connection::open(folder.path().join("ledger.sqlite")).expect("opens");
+    let many = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 10001) \
+        INSERT INTO entries SELECT offer_id, 1000 + n, booking, account, party_id, currency, amount, effective, \
+        recorded_at, NULL FROM entries, numbers WHERE conversion_id = 1 AND account = 'network_margin'";
+    ledger.execute(many, ()).expect("added");
+    let (report, code) = verify(folder.path());
+    assert_eq!((code, findings(&report).len()), (Some(1), 10_000));
+    // Each is alone, and of no conversion.
+    assert_eq!(report["total_findings"], 2 * 10_001);
 }

@@ -197,7 +197,7 @@ fn streamed<F: Form + Sync>(
     content_type: &'static str,
     more: (HeaderName, HeaderValue),
 ) -> Response {
-    let pieces = stream::unfold((lines, form, Written::Nothing), |(mut lines, form, written)| async {
+    let pieces = stream::unfold((lines, form, Written::Nothing), |(mut lines, form, written)| async move {
         let (piece, written): (Result<Vec<u8>, Failure>, _) = match written {
             Written::Nothing => (Ok(form.head()), Written::Lines),
             Written::Lines => match lines.next().await {
