@@ -6,7 +6,7 @@ use domain::access::{Caller, View};
 use domain::ids::StatementId;
 use domain::statement::{Party, Statement};
 use ledger::{Ledger, StatementLine};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 use crate::failure::blocking;
 use crate::list_statements::StatementRow;
@@ -17,15 +17,23 @@ const LINES_AT_ONCE: usize = 256;
 /// How many such portions wait for a reader: the next one is read while one is on its way.
 const PORTIONS_WAITING: usize = 2;
 
+/// Lines on their way; an empty portion is the end of them.
+type Portion = Result<Vec<StatementLine>, Failure>;
+
 /// The lines of a statement, as they come.
 pub struct StatementLines {
-    portions: mpsc::Receiver<Result<Vec<StatementLine>, Failure>>,
+    portions: mpsc::Receiver<Portion>,
 }
 
 impl StatementLines {
     /// The next lines; none after the last. After a failure there are no more, and some are missing.
     pub async fn next(&mut self) -> Option<Result<Vec<StatementLine>, Failure>> {
-        self.portions.recv().await
+        match self.portions.recv().await {
+            Some(Ok(portion)) if portion.is_empty() => None,
+            // Whoever reads has gone without a word of the end.
+            None => Some(Err(Failure::Broken("the lines broke off".into()))),
+            portion => portion,
+        }
     }
 }
 
@@ -69,7 +77,10 @@ impl App {
         let (portions, lines) = mpsc::channel(PORTIONS_WAITING);
         let ledger = Arc::clone(&self.ledger);
         // It ends with the last line, or as soon as nobody takes them any more.
-        drop(tokio::task::spawn_blocking(move || send_lines(&*ledger, id, portions, turn)));
+        drop(tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            send_lines(&*ledger, id, &portions);
+        }));
         Ok(Some((self.named(statement), StatementLines { portions: lines })))
     }
 }
@@ -80,12 +91,7 @@ fn find(ledger: &dyn Ledger, view: View, id: StatementId) -> Result<Option<State
     Ok(ledger.find_statement(id)?.filter(own))
 }
 
-fn send_lines(
-    ledger: &dyn Ledger,
-    id: StatementId,
-    portions: mpsc::Sender<Result<Vec<StatementLine>, Failure>>,
-    _turn: OwnedSemaphorePermit,
-) {
+fn send_lines(ledger: &dyn Ledger, id: StatementId, portions: &mpsc::Sender<Portion>) {
     let mut portion = Vec::with_capacity(LINES_AT_ONCE);
     let read = ledger.each_statement_line(id, &mut |line| {
         // The rest is for nobody.
@@ -98,11 +104,14 @@ fn send_lines(
             let _ = portions.blocking_send(Ok(full));
         }
     });
-    let rest = read.map(|()| portion).map_err(Failure::from);
-    if rest.as_ref().is_ok_and(Vec::is_empty) {
-        return;
+    let rest = match read {
+        Ok(()) if portion.is_empty() => vec![Ok(portion)],
+        Ok(()) => vec![Ok(portion), Ok(Vec::new())],
+        Err(error) => vec![Err(error.into())],
+    };
+    for portion in rest {
+        let _ = portions.blocking_send(portion);
     }
-    let _ = portions.blocking_send(rest);
 }
 
 #[cfg(test)]
@@ -128,5 +137,17 @@ mod tests {
         for _ in 0..8 {
             assert!(matches!(app.read_statement(&caller, StatementId(1)).await, Ok(None)));
         }
+    }
+
+    #[tokio::test]
+    async fn lines_that_break_off_are_a_failure_and_not_the_end() {
+        let (sender, portions) = mpsc::channel(1);
+        drop(sender);
+        let mut lines = StatementLines { portions };
+        assert!(matches!(lines.next().await, Some(Err(Failure::Broken(_)))));
+        let (sender, portions) = mpsc::channel(1);
+        sender.send(Ok(Vec::new())).await.expect("room");
+        let mut lines = StatementLines { portions };
+        assert!(lines.next().await.is_none());
     }
 }

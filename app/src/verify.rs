@@ -191,28 +191,26 @@ impl Verify<'_> {
     /// None where a server has replaced a segment before it was read.
     fn sort_out(&self, archive: &Archive, converted: &[Converted]) -> Result<Option<Sorted>, VerifyError> {
         let catalogue = self.catalogue()?;
-        let last_sealed = catalogue.iter().map(|it| it.last_click).max();
         let mut sorted = Sorted::default();
+        let mut outside = Vec::new();
         let mut rest = converted;
         for segment in &catalogue {
             let (before, others) = split(rest, |id| id < segment.first_click);
             let (within, others) = split(others, |id| id <= segment.last_click);
             rest = others;
-            before.iter().for_each(|it| self.outside(*it, last_sealed, &mut sorted));
+            outside.extend_from_slice(before);
             let (own, foreign): (Vec<Converted>, Vec<Converted>) =
-                within.iter().copied().partition(|(id, _)| id.node() == self.node);
-            foreign.into_iter().for_each(|it| self.outside(it, last_sealed, &mut sorted));
+                within.iter().partition(|(id, _)| id.node() == self.node);
+            outside.extend(foreign);
             if own.is_empty() {
                 continue;
             }
             let ids: Vec<_> = own.iter().map(|(id, _)| *id).collect();
             match archive.missing_from(segment, &ids) {
                 Ok(missing) => {
-                    let is_missing = |id: &ClickId| missing.binary_search(id).is_ok();
-                    let (absent, found): (Vec<Converted>, Vec<Converted>) =
-                        own.iter().partition(|(id, _)| is_missing(id));
-                    sorted.found += found.len() as u64;
-                    absent.into_iter().for_each(|it| self.outside(it, last_sealed, &mut sorted));
+                    outside.extend(own.iter().filter(|(id, _)| missing.binary_search(id).is_ok()));
+                    sorted.found +=
+                        own.iter().filter(|(id, _)| missing.binary_search(id).is_err()).count() as u64;
                 }
                 Err(ArchiveError::Corrupt { .. }) if self.catalogue()?.contains(segment) => {
                     sorted.unchecked.unreadable += own.len() as u64;
@@ -221,12 +219,16 @@ impl Verify<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
-        rest.iter().for_each(|it| self.outside(*it, last_sealed, &mut sorted));
+        outside.extend_from_slice(rest);
+        let last_sealed = catalogue.iter().map(|it| it.last_click).max();
+        for converted in outside {
+            self.excuse(converted, last_sealed, &mut sorted);
+        }
         Ok(Some(sorted))
     }
 
     /// Sorts out a conversion whose click is in no segment.
-    fn outside(&self, converted: Converted, last_sealed: Option<ClickId>, sorted: &mut Sorted) {
+    fn excuse(&self, converted: Converted, last_sealed: Option<ClickId>, sorted: &mut Sorted) {
         let (id, _) = converted;
         let unchecked = &mut sorted.unchecked;
         if id.node() != self.node {

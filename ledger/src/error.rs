@@ -38,6 +38,9 @@ pub enum LedgerError {
     /// The file, or the database's schema, is no ledger of Crumb's.
     #[error("{0} is not a Crumb ledger")]
     Foreign(String),
+    /// The database server is one that no ledger can be kept on.
+    #[error("the database cannot hold a ledger: {0}")]
+    Unfit(String),
     /// Anything else the database said.
     #[error("the ledger failed")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -16,7 +16,11 @@ mod keys;
 mod location;
 mod network;
 mod nodes;
+mod postgres;
 mod pricing;
+#[cfg(test)]
+#[path = "../tests/shared/schema.rs"]
+mod schema;
 mod segments;
 mod sqlite;
 mod statements;
@@ -34,6 +38,7 @@ pub use keys::{CreateKey, Key, KeyBook, KeyHash};
 pub use location::Location;
 pub use network::NetworkBook;
 pub use nodes::NodeBook;
+pub use postgres::{BadPostgresUrl, PostgresUrl};
 pub use pricing::PricingBook;
 pub use segments::SegmentCatalogue;
 pub use statements::{NotClosed, StatementBook, StatementFilter, StatementLine};

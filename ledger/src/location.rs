@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::book::Book;
+use crate::postgres::{Postgres, PostgresUrl};
 use crate::sqlite::Sqlite;
 use crate::{Ledger, LedgerError};
 
@@ -12,6 +13,8 @@ use crate::{Ledger, LedgerError};
 pub enum Location {
     /// In a SQLite file.
     File(PathBuf),
+    /// In a database of a PostgreSQL server, in the first schema of the search path.
+    Server(PostgresUrl),
 }
 
 impl Location {
@@ -24,13 +27,16 @@ impl Location {
     pub fn open(&self) -> Result<Arc<dyn Ledger>, LedgerError> {
         match self {
             Self::File(path) => Ok(Arc::new(Book::new(Sqlite::open(path)?))),
+            Self::Server(url) => Ok(Arc::new(Book::new(Postgres::open(url)?))),
         }
     }
 
-    /// Reads a ledger that is there and checks that this program knows its schema.
-    pub fn check(&self) -> Result<(), LedgerError> {
+    /// Reads the ledger that is there and checks that this program knows its schema. False: there is
+    /// none yet.
+    pub fn check(&self) -> Result<bool, LedgerError> {
         match self {
-            Self::File(path) => Sqlite::check(path),
+            Self::File(path) => Sqlite::check(path).map(|()| true),
+            Self::Server(url) => Postgres::check(url),
         }
     }
 }

@@ -9,7 +9,7 @@ use domain::status::ConversionStatus;
 use jiff::{SignedDuration, Timestamp};
 use ledger::{Ledger, Recorded, Submission};
 
-use crate::sample::{Open, amount, at, click, record, submission, with_campaign};
+use crate::sample::{Open, amount, at, click, record, submission, submission_in, with_campaign};
 
 fn new(recorded: Recorded) -> Conversion {
     match recorded {
@@ -134,6 +134,55 @@ pub fn many_threads_record_one_key_once(open: Open<'_>) {
         .collect();
     assert_eq!(ids.len(), 1);
     assert_eq!(outcomes.iter().filter(|it| matches!(it, Recorded::New(_))).count(), 1);
+}
+
+pub fn two_servers_record_one_key_once(open: Open<'_>) {
+    for round in 0..20 {
+        let unique_id = format!("ORD-{round}");
+        // Each with a click of its own: only the transaction is the same.
+        let outcomes: Vec<Recorded> = std::thread::scope(|scope| {
+            let servers = [2, 4].map(|click| {
+                let (ledger, submission) = (open(), submission(click, &unique_id));
+                scope.spawn(move || record(&*ledger, &submission))
+            });
+            servers.into_iter().map(|it| it.join().expect("no panic")).collect()
+        });
+        let first = outcomes.iter().find_map(|outcome| match outcome {
+            Recorded::New(conversion) => Some(conversion.id),
+            _ => None,
+        });
+        let first = first.expect("one of them is the first");
+        let duplicate = Recorded::Refused(Refusal::DuplicateConversion(first));
+        assert!(outcomes.contains(&duplicate), "{outcomes:?}");
+    }
+    assert_eq!(everything(&*open()).len(), 20);
+}
+
+pub fn a_batch_of_many_offers_waits_for_no_other_for_ever(open: Open<'_>) {
+    let (here, there) = (open(), open());
+    let batch = |offers: &mut dyn Iterator<Item = u32>| -> Vec<Submission> {
+        offers.map(|offer| on_offer(offer, "ORD-1")).collect()
+    };
+    let (up, down) = (batch(&mut (1..=20)), batch(&mut (1..=20).rev()));
+    std::thread::scope(|scope| {
+        for (ledger, batch) in [(here, up), (there, down)] {
+            scope.spawn(move || {
+                for _ in 0..10 {
+                    let outcomes = ledger.record_conversions(&batch).expect("commits");
+                    assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+                }
+            });
+        }
+    });
+    assert_eq!(everything(&*open()).len(), 20);
+}
+
+/// A call for the second click on another offer.
+fn on_offer(offer: u32, unique_id: &str) -> Submission {
+    let mut submission = submission_in(2, unique_id, |it| it.offers[0].id = OfferId(offer));
+    submission.call.offer_id = OfferId(offer);
+    submission.click.as_mut().expect("a click").offer_id = OfferId(offer);
+    submission
 }
 
 pub fn what_is_recorded_is_there_after_opening_again(open: Open<'_>) {

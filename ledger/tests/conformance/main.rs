@@ -2,12 +2,16 @@
 //! tested nowhere else.
 
 mod conversions;
+mod damage;
 mod erasures;
 mod impressions;
 mod keys;
+mod migrations;
 mod money;
 mod network;
 mod sample;
+#[path = "../shared/schema.rs"]
+mod schema;
 mod segments;
 mod traffic;
 
@@ -22,6 +26,16 @@ macro_rules! promises {
                 crate::$module::$promise(&|| {
                     ledger::Location::file(&path).open().expect("opens")
                 });
+            })+
+        }
+
+        mod postgres {
+            $(#[test]
+            fn $promise() {
+                let schema = crate::schema::Schema::create();
+                let url = schema.url().parse().expect("an address");
+                let location = ledger::Location::Server(url);
+                crate::$module::$promise(&|| location.open().expect("opens"));
             })+
         }
     };
@@ -58,6 +72,8 @@ promises! {
     conversions::a_repeat_with_other_amounts_is_told_and_changes_nothing,
     conversions::a_refused_call_leaves_its_attempt_with_its_reason,
     conversions::many_threads_record_one_key_once,
+    conversions::two_servers_record_one_key_once,
+    conversions::a_batch_of_many_offers_waits_for_no_other_for_ever,
     conversions::what_is_recorded_is_there_after_opening_again,
     conversions::a_click_tells_its_first_conversion,
     conversions::every_text_comes_back_as_it_was_but_for_zero,
