@@ -183,7 +183,7 @@ impl App {
         self.change(caller, move |ledger| ledger.update_cap(id, change)).await
     }
 
-    async fn change<T: Send + 'static>(
+    pub(crate) async fn change<T: Send + 'static>(
         &self,
         caller: &Caller,
         work: impl FnOnce(&dyn Ledger) -> Result<Result<T, Rejected>, LedgerError> + Send + 'static,

@@ -1,10 +1,12 @@
 //! Who calls: from a key's secret to what it permits.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use domain::access::Caller;
+use ledger::Key;
 use sha2::{Digest, Sha256};
 
 use crate::failure::blocking;
@@ -15,18 +17,19 @@ const KEY_BYTES_MAX: usize = 200;
 
 impl App {
     /// The caller whose key this is; none when there is no such key, or it is revoked. A key that
-    /// another process has just made is known at once, one it has revoked is refused within a second.
-    pub async fn authenticate(&self, secret: &str) -> Result<Option<Caller>, Failure> {
+    /// another process has just made is known at once, one it has revoked is refused within a second. A key
+    /// that works from some addresses only permits nothing from others.
+    pub async fn authenticate(&self, secret: &str, address: IpAddr) -> Result<Option<Caller>, Failure> {
         if secret.len() > KEY_BYTES_MAX {
             return Ok(None);
         }
         let hash = Sha256::digest(secret.as_bytes()).into();
         if let Some(key) = self.keys.load().get(&hash) {
-            return Ok(key.revoked.is_none().then(|| key.caller.clone()));
+            return caller(key, address);
         }
         let ledger = Arc::clone(&self.ledger);
         let key = blocking(move || Ok(ledger.find_key(&hash)?)).await?;
-        Ok(key.filter(|key| key.revoked.is_none()).map(|key| key.caller))
+        key.map_or(Ok(None), |key| caller(&key, address))
     }
 
     /// Looks whether another process has changed the keys, the network or the files about addresses, and takes that up. Called
@@ -56,4 +59,12 @@ impl App {
         })
         .await
     }
+}
+
+fn caller(key: &Key, address: IpAddr) -> Result<Option<Caller>, Failure> {
+    if key.revoked.is_some() {
+        return Ok(None);
+    }
+    let works_here = key.addresses.is_empty() || key.addresses.iter().any(|range| range.contains(&address));
+    if works_here { Ok(Some(key.caller.clone())) } else { Err(Failure::NotPermitted) }
 }

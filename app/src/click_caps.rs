@@ -20,7 +20,7 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(5);
 
 impl App {
     /// How many clicks a cap has taken in its present window.
-    pub fn cap_used(&self, cap_id: CapId) -> u64 {
+    pub(crate) fn clicks_taken(&self, cap_id: CapId) -> u64 {
         let (network, now) = (self.network.load(), self.clock.now());
         let cap = network.cap(cap_id);
         cap.and_then(|cap| self.sequence().caps.used(cap, now)).unwrap_or(0)

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use domain::access::{BadGrant, Grant};
+use ipnet::IpNet;
 use jiff::Timestamp;
 use ledger::{CreateKey, KeyBook, LedgerError};
 use sha2::{Digest, Sha256};
@@ -12,6 +13,23 @@ use thiserror::Error;
 const PREFIX: &str = "crumb_";
 /// How much of a key stays visible in lists: enough to tell keys apart, of 64 digits far too little to guess.
 const VISIBLE: usize = PREFIX.len() + 6;
+
+/// What a key is to be.
+pub struct KeyTerms<'k> {
+    /// What it will be known by.
+    pub name: &'k str,
+    /// What it permits.
+    pub grant: Grant,
+    /// Where it works; empty means everywhere.
+    pub addresses: Vec<IpNet>,
+}
+
+impl<'k> KeyTerms<'k> {
+    /// A key of that name that works everywhere.
+    pub fn of(name: &'k str, grant: Grant) -> Self {
+        Self { name, grant, addresses: Vec::new() }
+    }
+}
 
 /// A key that was just made. Nobody can show its secret again.
 pub struct NewKey {
@@ -39,11 +57,11 @@ pub enum CreateKeyError {
 /// Makes a key from 256 random bits.
 pub fn create_key(
     book: &dyn KeyBook,
-    name: &str,
-    grant: Grant,
+    key: KeyTerms<'_>,
     random: [u64; 4],
     now: Timestamp,
 ) -> Result<NewKey, CreateKeyError> {
+    let KeyTerms { name, grant, addresses } = key;
     let grant = grant.check()?;
     if !(1..=100).contains(&name.chars().count()) {
         return Err(CreateKeyError::BadName);
@@ -57,6 +75,7 @@ pub fn create_key(
         hash: Sha256::digest(secret.as_bytes()).into(),
         prefix: secret[..VISIBLE].to_owned(),
         grant,
+        addresses,
     };
     match book.create_key(&key, now)? {
         Some(_) => Ok(NewKey { secret }),

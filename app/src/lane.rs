@@ -80,10 +80,8 @@ mod tests {
 
     use domain::access::{Caller, Grant, Scope};
     use domain::ids::{AdvertiserId, AffiliateId, CampaignId, KeyId, OfferId};
-    use domain::money::Currency;
-    use domain::network::{Approval, Attribution, CampaignStatus, OfferStatus, PartyStatus};
+    use domain::network::{CampaignStatus, PartyStatus};
     use domain::network_change::{CreateAdvertiser, CreateAffiliate, CreateCampaign, CreateOffer};
-    use domain::pricing::{PriceType, Rate};
     use domain::routing::Link;
     use domain::tokens::UrlTemplate;
 
@@ -92,34 +90,11 @@ mod tests {
 
     async fn make_network(app: &App) -> Result<(), ChangeError> {
         let caller = Caller { key_id: KeyId(1), name: "test".into(), grant: Grant::of(Scope::Admin) };
-        let nothing = Rate { price_type: PriceType::Cpa, number: "0".parse().expect("an amount") };
         let status = PartyStatus::Active;
         app.create_advertiser(&caller, CreateAdvertiser { name: "a".into(), status }).await?;
-        app.create_affiliate(&caller, CreateAffiliate { name: "b".into(), status }).await?;
-        let offer = CreateOffer {
-            name: "o".into(),
-            advertiser_id: AdvertiserId(1),
-            url: UrlTemplate::parse("https://shop.example/").expect("a url"),
-            status: OfferStatus::Active,
-            payout: nothing,
-            revenue: nothing,
-            currency: Currency::USD,
-            session_seconds: 60,
-            approval: Approval::Auto,
-            one_per_click: false,
-            allow_duplicates: false,
-            allow_deep_link: false,
-            deep_link_hosts: Vec::new(),
-            starts: None,
-            expires: None,
-            schedule: None,
-            zone: None,
-            redirect: None,
-            thank_you_url: None,
-            attribution: Attribution::FirstTouch,
-            throw_out_seconds: None,
-        };
-        app.create_offer(&caller, offer).await?;
+        app.create_affiliate(&caller, CreateAffiliate { name: "b".into(), status, tier: None }).await?;
+        let url = UrlTemplate::parse("https://shop.example/").expect("a url");
+        app.create_offer(&caller, CreateOffer::new("o", AdvertiserId(1), url)).await?;
         let campaign = CreateCampaign {
             offer_id: OfferId(1),
             affiliate_id: AffiliateId(1),

@@ -15,6 +15,7 @@ mod compact;
 mod conversion_writer;
 mod erase;
 mod failure;
+mod fingerprints;
 mod impressions;
 mod keys;
 mod lane;
@@ -25,22 +26,28 @@ mod list_clicks;
 mod list_conversions;
 mod list_entries;
 mod list_network;
+mod list_prices;
 mod list_statements;
 pub mod metrics;
 mod network;
 mod open;
 mod parties;
+mod pixel_limit;
 mod places;
 mod read_statement;
 mod record_click;
 mod record_conversion;
+mod record_conversions;
+mod record_pixel;
 mod record_server_click;
 mod retain;
 #[cfg(test)]
 mod sample;
 mod seal;
 mod sequence;
+mod set_prices;
 mod sink;
+mod suppress;
 mod undo_batch;
 mod upkeep;
 mod verify;
@@ -58,6 +65,7 @@ use domain::money::Currency;
 use domain::network::Network;
 use domain::privacy::AddressPolicy;
 use domain::tokens::UrlTemplate;
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use journal::Journal;
 use ledger::{Key, KeyHash, Ledger};
@@ -75,7 +83,7 @@ pub use close_statement::CloseStatementError;
 pub use conversion_writer::ConversionWriter;
 pub use failure::Failure;
 pub use impressions::ImpressionWriter;
-pub use keys::{CreateKeyError, NewKey, create_key};
+pub use keys::{CreateKeyError, KeyTerms, NewKey, create_key};
 pub use lane::Lane;
 pub use ledger::{AdjustmentFilter, Batch, EntryFilter, NotClosed, Page, StatementFilter, StatementLine};
 pub use list_adjustments::AdjustmentList;
@@ -87,9 +95,11 @@ pub use open::{OpenError, Opened, Parts, open};
 pub use places::{PlaceFileError, PlaceFiles};
 pub use read_statement::StatementLines;
 pub use record_click::{NotSent, Remember, Sent, Visit};
-pub use record_conversion::{RecordConversionError, RecordedConversion};
+pub use record_conversion::{RecordConversionError, RecordedConversion, SentCall};
+pub use record_pixel::PixelCall;
 pub use record_server_click::{RecordClickError, ServerClick};
 pub use seal::Sealer;
+pub use suppress::{BadValues, Suppressed};
 pub use undo_batch::UndoBatchError;
 pub use upkeep::{Upkeep, UpkeepSettings};
 pub use verify::{Listener, Unchecked, Verified, Verify, VerifyError};
@@ -112,6 +122,12 @@ pub struct Settings {
     pub throw_out_seconds: u32,
     /// How long visitors without cookies are known by address and agent; zero means they are not.
     pub cookieless: Duration,
+    /// Calls of `p.ashx` that one address may make a second; 0 for no limit.
+    pub pixel_calls_per_second: u32,
+    /// Addresses to which that limit does not apply.
+    pub pixel_allow_list: Vec<IpNet>,
+    /// The only addresses that may call `p.ashx`; none means all.
+    pub conversions_only_from: Vec<IpNet>,
     /// How much of a visitor's address is kept.
     pub address_policy: AddressPolicy,
     /// Recents kept in memory, in bytes; beyond that clicks wait (503) until some are sealed.
@@ -142,6 +158,8 @@ pub struct App {
     impressions: impressions::ImpressionCounter,
     questions: Arc<Semaphore>,
     downloads: Arc<Semaphore>,
+    pixel_limit: pixel_limit::PixelLimit,
+    device_search: Arc<Semaphore>,
     metrics: metrics::Metrics,
     stopping: AtomicBool,
 }

@@ -112,7 +112,10 @@ fn runs(network: &Network, view: View, offer_id: OfferId) -> bool {
     view.affiliate_id.is_none_or(|id| network.campaign_of(id, offer_id).is_some())
 }
 
-fn sorted<'n, T: 'n, Id: Ord>(found: impl Iterator<Item = &'n Arc<T>>, id: impl Fn(&T) -> Id) -> Vec<Arc<T>> {
+pub(crate) fn sorted<'n, T: 'n, Id: Ord>(
+    found: impl Iterator<Item = &'n Arc<T>>,
+    id: impl Fn(&T) -> Id,
+) -> Vec<Arc<T>> {
     let mut found: Vec<_> = found.map(Arc::clone).collect();
     found.sort_unstable_by_key(|it| id(it));
     found

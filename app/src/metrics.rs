@@ -34,6 +34,8 @@ pub struct Metrics {
     pub conversions_approved: Counter,
     /// Attempts to approve what is due that failed.
     pub approval_failures: Counter,
+    /// Calls of `p.ashx` beyond the limit of their address.
+    pub pixel_calls_limited: Counter,
     /// Segments sealed since the start.
     pub segments_sealed: Counter,
     /// Attempts to seal a segment that failed.
@@ -74,6 +76,8 @@ impl Default for Metrics {
         let conversions_approved =
             counter("conversions_approved", "Conversions approved by themselves when their time had come");
         let approval_failures = counter("approval_failures", "Failed attempts to approve what is due");
+        let pixel_calls_limited =
+            counter("pixel_calls_limited", "Calls of p.ashx beyond the limit of their address");
         let segments_sealed = counter("segments_sealed", "Segments sealed since the start");
         let seal_failures = counter("seal_failures", "Failed attempts to seal a segment");
         let connections_dismissed =
@@ -108,6 +112,7 @@ impl Default for Metrics {
             adjustments,
             conversions_approved,
             approval_failures,
+            pixel_calls_limited,
             segments_sealed,
             seal_failures,
             connections_dismissed,

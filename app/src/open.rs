@@ -18,6 +18,7 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 
 use crate::agents::Agents;
+use crate::pixel_limit::PixelLimit;
 use crate::places::{PlaceFileError, PlaceFiles, Places};
 use crate::sequence::Sequence;
 use crate::visitors::Footprints;
@@ -183,6 +184,8 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
         impressions,
         questions: Arc::new(Semaphore::new(settings.questions_max)),
         downloads: Arc::new(Semaphore::new(DOWNLOADS_MAX)),
+        pixel_limit: PixelLimit::new(settings.pixel_calls_per_second, settings.pixel_allow_list.clone()),
+        device_search: Arc::new(Semaphore::new(1)),
         metrics,
         stopping: false.into(),
         archive,

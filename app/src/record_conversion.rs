@@ -6,14 +6,30 @@ use std::sync::Arc;
 use domain::access::Caller;
 use domain::click::Click;
 use domain::conversion::{Conversion, ConversionCall, Refusal, Terms};
-use domain::conversion_request::{self, BadParameter, CLICK_ID_CHARS_MAX, Circumstances, TEXT_CHARS_MAX};
+use domain::conversion_request::{
+    self, BadParameter, CLICK_ID_CHARS_MAX, Circumstances, Parameters, TEXT_CHARS_MAX,
+};
+use domain::details::{Door, Origin};
+use domain::dialect::{CallField, find};
+use domain::event::is_default;
 use domain::ids::ClickId;
-use domain::network::PartyStatus;
-use jiff::Timestamp;
+use domain::network::{DEFAULT_EVENT, Network};
 use ledger::{Attempt, Recorded, Submission};
 
 use crate::failure::blocking;
-use crate::{App, Failure};
+use crate::{App, Failure, fingerprints};
+
+/// A conversion call as it came.
+pub struct SentCall<'p> {
+    /// Its parameters, as far as they could be read.
+    pub sent: &'p dyn Parameters,
+    /// Why they could not be read, where that is so.
+    pub problem: Option<BadParameter>,
+    /// The whole call as text, without its key.
+    pub raw: String,
+    /// Which way in it took.
+    pub door: Door,
+}
 
 /// A conversion on record, by this call or by the one it repeats.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -33,6 +49,10 @@ pub enum RecordConversionError {
     BadParameter(BadParameter),
     /// The rules refuse it.
     Refused(Refusal),
+    /// Without a key it is not taken from where it came from.
+    AddressNotPermitted,
+    /// Its sender calls more often than anybody may.
+    TooOften,
     /// It could not be judged.
     Failure(Failure),
 }
@@ -43,41 +63,50 @@ impl<F: Into<Failure>> From<F> for RecordConversionError {
     }
 }
 
+impl RecordConversionError {
+    /// Whether it is the answer to the call, rather than that there is none now.
+    pub(crate) fn is_an_answer(&self) -> bool {
+        match self {
+            Self::BadParameter(_)
+            | Self::Refused(_)
+            | Self::AddressNotPermitted
+            | Self::Failure(Failure::NotPermitted) => true,
+            Self::TooOften | Self::Failure(_) => false,
+        }
+    }
+}
+
+pub(crate) type Outcome = Result<RecordedConversion, RecordConversionError>;
+
 impl App {
-    /// Records a conversion call exactly once per key, for ever. `get` looks up a parameter that was
-    /// sent with a value, by its name in lower case; `raw` is the call as it came, without its key.
-    pub async fn record_conversion<'p>(
-        &self,
-        caller: &Caller,
-        get: impl Fn(&str) -> Option<&'p str> + Copy,
-        raw: String,
-    ) -> Result<RecordedConversion, RecordConversionError> {
+    /// Records a conversion call exactly once per key, for ever.
+    pub async fn record_conversion(&self, caller: &Caller, call: SentCall<'_>) -> Outcome {
         caller.may_record()?;
+        let SentCall { sent, problem, raw, door } = call;
+        let origin = Origin { door, ..Origin::default() };
         let now = self.clock.now();
-        let circumstances = Circumstances { key_id: caller.key_id, now, zone: &self.settings.zone };
-        let outcome = match conversion_request::read(get, raw.clone(), circumstances) {
-            Ok(call) => self.judge_call(caller, call).await,
+        let circumstances = Circumstances { key_id: caller.key_id, now, zone: &self.settings.zone, origin };
+        let read = || conversion_request::read(sent, raw.clone(), circumstances);
+        let outcome = match problem.map_or_else(read, Err) {
+            Ok(call) => {
+                let fingerprints = fingerprints::of_call(|name| sent.get(name));
+                let is_backfill = caller.grant.may_backfill;
+                self.judge_call(caller, ConversionCall { fingerprints, is_backfill, ..call }).await
+            }
             Err(bad) => Err(RecordConversionError::BadParameter(bad)),
         };
-        match &outcome {
-            Err(RecordConversionError::BadParameter(bad)) => {
-                let code = if bad.problem.is_none() { "missing_parameter" } else { "invalid_parameter" };
-                self.keep_attempt(caller, get, raw, now, code, bad.message()).await?;
-            }
-            Err(RecordConversionError::Failure(Failure::NotPermitted)) => {
-                self.keep_attempt(caller, get, raw, now, "not_permitted", String::new()).await?;
-            }
-            _ => {}
+        // What the rules refuse has its attempt from the ledger.
+        if let Err(error) = &outcome
+            && error.is_an_answer()
+            && !matches!(error, RecordConversionError::Refused(_))
+        {
+            self.keep_attempt(sent, raw, circumstances, error).await?;
         }
         self.count(&outcome);
-        outcome
+        outcome.map_err(|error| with_event_named(error, sent))
     }
 
-    async fn judge_call(
-        &self,
-        caller: &Caller,
-        call: ConversionCall,
-    ) -> Result<RecordedConversion, RecordConversionError> {
+    async fn judge_call(&self, caller: &Caller, call: ConversionCall) -> Outcome {
         let network = self.network.load_full();
         let offer = network.offer(call.offer_id);
         caller.may_record_for(call.offer_id, offer.map(|it| it.advertiser_id))?;
@@ -85,21 +114,25 @@ impl App {
             return Err(Failure::NotPermitted.into());
         }
         let click = self.find_click(&call.click_id).await?;
-        // A click that was redirected to this offer is paid as its affiliate's campaign there says.
-        let campaign_of = |click: &Click| {
-            if click.offer_id == call.offer_id {
-                network.campaign(click.campaign_id?)
-            } else {
-                network.campaign_of(click.affiliate_id, call.offer_id)
-            }
-        };
+        self.submit(&network, call, click).await
+    }
+
+    /// Has the ledger judge and record a call whose sender may make it.
+    pub(crate) async fn submit(
+        &self,
+        network: &Arc<Network>,
+        mut call: ConversionCall,
+        click: Option<Click>,
+    ) -> Outcome {
+        let advertiser_id = network.offer(call.offer_id).map(|it| it.advertiser_id);
+        call.event_id = call.event.resolve(&|text| match advertiser_id {
+            Some(advertiser_id) => network.find_event(advertiser_id, text),
+            None => is_default(text).then_some(DEFAULT_EVENT),
+        });
         let terms = Terms {
-            offer: offer.map(Arc::clone),
-            affiliate: click.as_ref().and_then(|it| network.affiliate(it.affiliate_id)).map(Arc::clone),
-            campaign: click.as_ref().and_then(campaign_of).map(Arc::clone),
-            advertiser_active: offer
-                .and_then(|it| network.advertiser(it.advertiser_id))
-                .is_some_and(|it| it.status == PartyStatus::Active),
+            network: Arc::clone(network),
+            zone: self.settings.zone.clone(),
+            currency: self.settings.currency,
         };
         match self.conversions.record(Submission { call, click, terms }).await? {
             Recorded::New(conversion) => {
@@ -128,24 +161,32 @@ impl App {
         blocking(move || Ok(archive.find(id)?)).await
     }
 
-    /// Keeps the attempt of a call that never came to be judged.
-    async fn keep_attempt<'p>(
+    /// Keeps the attempt of a call that never came to be judged, and why.
+    pub(crate) async fn keep_attempt(
         &self,
-        caller: &Caller,
-        get: impl Fn(&str) -> Option<&'p str>,
+        sent: &dyn Parameters,
         raw: String,
-        received_at: Timestamp,
-        outcome: &str,
-        reason: String,
+        circumstances: Circumstances<'_>,
+        why: &RecordConversionError,
     ) -> Result<(), Failure> {
-        use domain::dialect::{CallField, find};
+        let get = |name: &str| sent.get(name);
         let text = |field, chars_max| -> String {
-            find(field, &get).map(|(_, value)| value.chars().take(chars_max).collect()).unwrap_or_default()
+            find(field, get).map(|(_, value)| value.chars().take(chars_max).collect()).unwrap_or_default()
+        };
+        let (outcome, reason) = match why {
+            RecordConversionError::BadParameter(bad) => (bad.code(), bad.message()),
+            RecordConversionError::Refused(refusal) => (refusal.code(), String::new()),
+            RecordConversionError::AddressNotPermitted => ("not_permitted", "from this address".to_owned()),
+            _ => ("not_permitted", String::new()),
         };
         let attempt = Attempt {
-            offer_id: find(CallField::OfferId, &get).and_then(|(_, value)| value.parse().ok()),
-            received_at,
-            key_id: caller.key_id,
+            door: circumstances.origin.door,
+            address: circumstances.origin.ip_address.map(|it| it.to_string()).unwrap_or_default(),
+            event_id: None,
+            batch_id: None,
+            offer_id: find(CallField::OfferId, get).and_then(|(_, value)| value.parse().ok()),
+            received_at: circumstances.now,
+            key_id: circumstances.key_id,
             click_id: text(CallField::ClickId, CLICK_ID_CHARS_MAX),
             unique_id: text(CallField::UniqueId, TEXT_CHARS_MAX),
             outcome: outcome.to_owned(),
@@ -153,15 +194,24 @@ impl App {
             conversion_id: None,
             raw,
         };
-        let ledger = Arc::clone(&self.ledger);
-        blocking(move || Ok(ledger.record_attempt(&attempt)?)).await
+        self.conversions.keep(attempt).await
     }
 
-    fn count(&self, outcome: &Result<RecordedConversion, RecordConversionError>) {
+    pub(crate) fn count(&self, outcome: &Outcome) {
         match outcome {
             Ok(recorded) if recorded.repeated => self.metrics.conversions_repeated.inc(),
             Ok(_) => self.metrics.conversions_recorded.inc(),
             Err(_) => self.metrics.conversions_refused.inc(),
         };
+    }
+}
+
+/// An event nobody knows is told by the parameter that named it.
+pub(crate) fn with_event_named(error: RecordConversionError, sent: &dyn Parameters) -> RecordConversionError {
+    match (&error, conversion_request::event_parameter(sent)) {
+        (RecordConversionError::Refused(Refusal::UnknownEvent), Some(name)) => {
+            RecordConversionError::BadParameter(BadParameter::invalid(name, "the offer has no such event"))
+        }
+        _ => error,
     }
 }

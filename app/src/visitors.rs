@@ -38,6 +38,14 @@ impl Cookies<'_> {
         self.get(OFFER_COOKIE, &offer_id.to_string())?.parse().ok()
     }
 
+    /// All that the browser remembers of offers.
+    pub(crate) fn footprints(&self) -> impl Iterator<Item = (OfferId, Footprint)> {
+        self.0.split(';').filter_map(|pair| {
+            let (name, value) = pair.trim_start().split_once('=')?;
+            Some((name.strip_prefix(OFFER_COOKIE)?.parse().ok()?, value.parse().ok()?))
+        })
+    }
+
     /// The value of the cookie `prefix` + `rest`.
     fn get(&self, prefix: &str, rest: &str) -> Option<&str> {
         self.0.split(';').find_map(|pair| {
@@ -154,6 +162,7 @@ mod tests {
         let header = format!("a=b; crumb_offer_22=x; crumb_offer_2={print};crumb_visitor={}", id(1));
         let cookies = Cookies(&header);
         assert_eq!(cookies.footprint(OfferId(2)), Some(print));
+        assert_eq!(cookies.footprints().collect::<Vec<_>>(), [(OfferId(2), print)]);
         assert_eq!(cookies.footprint(OfferId(22)), None);
         assert_eq!(cookies.footprint(OfferId(3)), None);
         assert_eq!(cookies.visitor_id(at(1)), Some(id(1)));

@@ -3,6 +3,7 @@
 //! catalogue of segments (`ledger`). Start with [`Archive`]; the file format: `segment`.
 
 mod checked_file;
+mod device;
 mod error;
 mod folder;
 mod list;

@@ -105,7 +105,7 @@ impl Source {
 }
 
 /// How many of the segment's clicks match, where the catalogue can tell.
-fn catalogued_count(segment: &Segment, filter: &ClickFilter) -> Option<u64> {
+pub(crate) fn catalogued_count(segment: &Segment, filter: &ClickFilter) -> Option<u64> {
     let whole = filter.from <= segment.first_click && segment.last_click < filter.before;
     let of_offer = filter.offer_id.map(|id| segment.rows_of_offer(id));
     let of_affiliate = filter.affiliate_id.map(|id| segment.rows_of_affiliate(id));

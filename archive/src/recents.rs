@@ -91,6 +91,18 @@ impl Block {
         })
     }
 
+    /// Of the newest `rows_max` rows in the filter's id range, those that match and have the device id,
+    /// newest first; `rows_max` becomes what is left of it.
+    pub fn rows_of_device(&self, filter: &ClickFilter, udid: &str, rows_max: &mut usize) -> Vec<usize> {
+        let within = self.within(filter);
+        let oldest = within.start.max(within.end.saturating_sub(*rows_max));
+        *rows_max -= within.end - oldest;
+        let mut found: Vec<_> = self.matching(filter).filter(|index| *index >= oldest).collect();
+        found.retain(|index| self.record(*index).first.udid == udid);
+        found.reverse();
+        found
+    }
+
     /// How many clicks match.
     pub fn count(&self, filter: &ClickFilter) -> u64 {
         let plain = filter.offer_id.is_none() && filter.affiliate_id.is_none();

@@ -85,6 +85,9 @@ sections! {
         cookie_domain: String,
         throw_out_seconds: u32,
         cookieless_seconds: u32,
+        pixel_calls_per_second: u32,
+        pixel_allow_list: Vec<String>,
+        conversions_only_from: Vec<String>,
     }
     Privacy { ip_address: String }
     Node { number: u16 }
@@ -139,6 +142,7 @@ impl Config {
         self.trusted_proxies()?;
         self.cookies()?;
         within("tracking.throw_out_seconds", self.tracking.throw_out_seconds.into(), 0, 31_536_000)?;
+        within("tracking.pixel_calls_per_second", self.tracking.pixel_calls_per_second.into(), 0, 1_000_000)?;
         within("tracking.cookieless_seconds", self.tracking.cookieless_seconds.into(), 0, 86_400)?;
         if self.tracking.cookieless_seconds > 0 && self.privacy.ip_address == "drop" {
             bail!("tracking.cookieless_seconds: needs addresses, and privacy.ip_address drops them");
@@ -189,6 +193,12 @@ impl Config {
             },
             throw_out_seconds: self.tracking.throw_out_seconds,
             cookieless: Duration::from_secs(self.tracking.cookieless_seconds.into()),
+            pixel_calls_per_second: self.tracking.pixel_calls_per_second,
+            pixel_allow_list: nets("tracking.pixel_allow_list", &self.tracking.pixel_allow_list)?,
+            conversions_only_from: nets(
+                "tracking.conversions_only_from",
+                &self.tracking.conversions_only_from,
+            )?,
             address_policy: self
                 .privacy
                 .ip_address
@@ -202,11 +212,7 @@ impl Config {
 
     /// The proxies whose word on an address counts.
     pub fn trusted_proxies(&self) -> anyhow::Result<Vec<IpNet>> {
-        let net = |text: &String| {
-            let net = text.parse().or_else(|_| text.parse().map(|address: IpAddr| IpNet::from(address)));
-            net.map_err(|_| anyhow!("server.trusted_proxies: {text:?} is no address or range"))
-        };
-        self.server.trusted_proxies.iter().map(net).collect()
+        nets("server.trusted_proxies", &self.server.trusted_proxies)
     }
 
     /// The hosts that tracking links may be followed on; none means all.
@@ -296,6 +302,15 @@ fn within(key: &str, value: u64, min: u64, max: u64) -> anyhow::Result<()> {
     if (min..=max).contains(&value) { Ok(()) } else { bail!("{key}: {value} is not {min} to {max}") }
 }
 
+/// The addresses and ranges of a list.
+fn nets(key: &str, list: &[String]) -> anyhow::Result<Vec<IpNet>> {
+    let net = |text: &String| {
+        let net = text.parse().or_else(|_| text.parse().map(|address: IpAddr| IpNet::from(address)));
+        net.map_err(|_| anyhow!("{key}: {text:?} is no address or range"))
+    };
+    list.iter().map(net).collect()
+}
+
 /// One line that names the key and where its value came from.
 fn explain(error: figment::Error, file: Option<&Path>) -> anyhow::Error {
     let Some(first) = error.into_iter().next() else { return anyhow!("the settings cannot be read") };
@@ -343,6 +358,9 @@ mod tests {
             ("[tracking]\nglobal_redirect = \"/here\"", "tracking.global_redirect"),
             ("[tracking]\ndomains = [\"https://x\"]", "tracking.domains"),
             ("[server]\ntrusted_proxies = [\"here\"]", "server.trusted_proxies"),
+            ("[tracking]\npixel_calls_per_second = 2000000", "tracking.pixel_calls_per_second"),
+            ("[tracking]\npixel_allow_list = [\"here\"]", "tracking.pixel_allow_list"),
+            ("[tracking]\nconversions_only_from = [\"10.0.0.0/33\"]", "tracking.conversions_only_from"),
             ("[tls]\nlisten = \"443\"\ncertificate = \"c\"\nkey = \"k\"", "tls.listen"),
             ("[tls]\nlisten = \"127.0.0.1:443\"\nkey = \"k\"", "tls.certificate"),
             ("[tls]\nlisten = \"127.0.0.1:443\"\ncertificate = \"c\"", "tls.key"),

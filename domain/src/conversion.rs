@@ -9,6 +9,8 @@ use jiff::{Timestamp, ToSpan};
 use crate::adjustment::{Standing, Worth};
 use crate::caps::{AtCap, Cap, Counted, Left, Window, hold};
 use crate::click::{Click, Country, Device};
+use crate::conversion_request::SentEvent;
+use crate::details::{Details, Door};
 use crate::event::Repeats;
 use crate::ids::{
     AdvertiserId, AffiliateId, BatchId, CampaignId, CapId, ClickId, ConversionId, CreativeId, EventId, KeyId,
@@ -22,40 +24,22 @@ use crate::pricing::{
 use crate::status::ConversionStatus;
 use crate::suppression::{Fingerprint, OnSuppressed};
 
-crate::network::states! {
-    /// The way a conversion call came in.
-    Door {
-        /// A call of its own to the API, with a key.
-        Api = "api",
-        /// `p.ashx`, by a browser or a server.
-        Pixel = "pixel",
-        /// One of many in one call to the API.
-        Batch = "batch",
-        /// A row of an imported file.
-        Import = "import",
-        /// A row of an advertiser's file that was missing here.
-        Reconciliation = "reconciliation",
-    }
-}
-
 /// An inbound request to record a conversion, read and valid in itself.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConversionCall {
-    /// The way it came in.
-    pub door: Door,
     /// The key it came with; 0 where it needed none.
     pub key_id: KeyId,
     /// When it arrived.
     pub received_at: Timestamp,
-    /// The address it came from, as far as addresses are kept; else empty.
-    pub address: String,
     /// The batch it belongs to.
     pub batch_id: Option<BatchId>,
     /// The click, as sent: opaque text of at most 100 characters.
     pub click_id: String,
     /// The offer the caller says it belongs to.
     pub offer_id: OfferId,
-    /// What kind of conversion; none means an event nobody knows.
+    /// What it says of its event.
+    pub event: SentEvent,
+    /// What kind of conversion that is on the offer; none means an event nobody knows there.
     pub event_id: Option<EventId>,
     /// The advertiser's transaction id; empty when none was sent.
     pub unique_id: String,
@@ -80,6 +64,8 @@ pub struct ConversionCall {
     pub fingerprints: Vec<Fingerprint>,
     /// The call as it came, without its key.
     pub raw: String,
+    /// What else it carries, and where it came from.
+    pub details: Details,
 }
 
 /// What a call is judged by: the network at the time of the call, and where it is at home.
@@ -564,6 +550,8 @@ pub struct Conversion {
     pub standing: Standing,
     /// How many adjustments it has had.
     pub adjustments: u32,
+    /// What else the call carried, as JSON; empty where it carried nothing.
+    pub details: String,
     /// When it is approved by itself; none once somebody has decided.
     pub approve_at: Option<Timestamp>,
     /// When it happened.
@@ -588,7 +576,7 @@ impl Conversion {
             creative_id: click.creative_id,
             click_id: click.id,
             event_id: call.event_id?,
-            door: call.door,
+            door: call.details.origin.door,
             batch_id: call.batch_id,
             unique_id: call.unique_id.clone(),
             order_id: call.order_id.clone(),
@@ -602,6 +590,7 @@ impl Conversion {
             cap_id: accepted.cap_id,
             standing: Standing { status: accepted.status, price: accepted.price.worth() },
             adjustments: 0,
+            details: call.details.to_json(),
             approve_at: accepted.approve_at,
             conversion_date: call.conversion_date,
             recorded_at: call.received_at,
@@ -667,15 +656,14 @@ mod tests {
         };
         let received_at = Timestamp::from_second(1_000_060).expect("in range");
         let call = ConversionCall {
-            door: Door::Api,
             key_id: KeyId(1),
             received_at,
-            address: String::new(),
             batch_id: None,
             is_backfill: false,
             fingerprints: Vec::new(),
             click_id: id.to_string(),
             offer_id: OfferId(2),
+            event: SentEvent::default(),
             event_id: Some(DEFAULT_EVENT),
             unique_id: "ORD-1".into(),
             order_id: String::new(),
@@ -686,6 +674,7 @@ mod tests {
             received: None,
             conversion_date: received_at,
             raw: String::new(),
+            details: Details::default(),
         };
         Case { call, click: Some(click), network: sample::entities(), prior: Prior::default() }
     }

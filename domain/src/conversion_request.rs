@@ -1,13 +1,18 @@
 //! Reading a conversion call's texts into a [`ConversionCall`], the same for every door.
 
+use std::str::FromStr;
+
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
-use crate::conversion::{ConversionCall, Door};
+use crate::conversion::ConversionCall;
+use crate::details::{Details, Origin};
 use crate::dialect::{self, CallField};
-use crate::ids::{EventId, KeyId};
+use crate::ids::{EventId, KeyId, OfferId};
 use crate::money::Amount;
-use crate::network::{DEFAULT_EVENT, DEFAULT_EVENT_NAME};
+use crate::network::DEFAULT_EVENT;
+use crate::order::{self, SentItem};
+use crate::placeholder::is_placeholder;
 use crate::time::DateInput;
 
 /// The longest click id that is looked up, in characters.
@@ -38,6 +43,11 @@ impl BadParameter {
         Self { parameter: parameter.to_owned(), problem: Some(problem.to_string()) }
     }
 
+    /// The stable code, as the API answers it and the attempt keeps it.
+    pub fn code(&self) -> &'static str {
+        if self.problem.is_none() { "missing_parameter" } else { "invalid_parameter" }
+    }
+
     /// In words, naming the parameter.
     pub fn message(&self) -> String {
         match &self.problem {
@@ -47,60 +57,189 @@ impl BadParameter {
     }
 }
 
+/// What a caller sent, as texts.
+pub trait Parameters: Sync {
+    /// The value of the parameter of that name (in lower case), if it was sent with one.
+    fn get(&self, name: &str) -> Option<&str>;
+
+    /// The line items of an order, where the call has the form for them.
+    fn items(&self) -> &[SentItem] {
+        &[]
+    }
+}
+
 /// The circumstances of a call.
 #[derive(Clone, Copy, Debug)]
 pub struct Circumstances<'a> {
-    /// The way it came in.
-    pub door: Door,
-    /// The key it came with.
+    /// The key it came with; 0 where the door takes none.
     pub key_id: KeyId,
     /// When it arrived.
     pub now: Timestamp,
     /// The network's time zone.
     pub zone: &'a TimeZone,
+    /// Where it came from.
+    pub origin: Origin,
 }
 
-/// Reads a call. `get` looks a parameter up by its name in lower case and knows only parameters that
-/// were sent with a value.
-pub fn read<'p>(
-    get: impl Fn(&str) -> Option<&'p str>,
+/// Which event a number or name means.
+pub type EventOf<'e> = &'e dyn Fn(&str) -> Option<EventId>;
+
+/// What a call says of its event. Which one that is depends on the offer.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SentEvent {
+    /// The number or name it gives.
+    named: Option<String>,
+    /// Words of other trackers that name an event only if one is called so.
+    perhaps: Vec<String>,
+}
+
+impl SentEvent {
+    /// The event it means, by number or name; none is an event nobody knows.
+    pub fn resolve(&self, event_of: EventOf<'_>) -> Option<EventId> {
+        match &self.named {
+            Some(named) => event_of(named),
+            None => Some(self.perhaps.iter().find_map(|word| event_of(word)).unwrap_or(DEFAULT_EVENT)),
+        }
+    }
+}
+
+/// Reads a call that names its click and its offer.
+pub fn read(
+    sent: &dyn Parameters,
     raw: String,
     circumstances: Circumstances<'_>,
 ) -> Result<ConversionCall, BadParameter> {
-    let Circumstances { door, key_id, now, zone } = circumstances;
-    let find = |field| dialect::find(field, &get);
-    let required = |field, name| find(field).ok_or_else(|| BadParameter::missing(name));
-    let (click_name, click_id) = required(CallField::ClickId, "click_id")?;
-    if click_id.chars().count() > CLICK_ID_CHARS_MAX {
-        let problem = format!("a click id has at most {CLICK_ID_CHARS_MAX} characters");
-        return Err(BadParameter::invalid(click_name, problem));
-    }
-    let (offer_name, offer_id) = required(CallField::OfferId, "offer_id")?;
-    let not_an_id = |_| BadParameter::invalid(offer_name, "not an offer id: use a whole number");
-    Ok(ConversionCall {
-        door,
-        key_id,
-        received_at: now,
-        address: String::new(),
-        batch_id: None,
-        is_backfill: false,
-        fingerprints: Vec::new(),
-        click_id: click_id.to_owned(),
-        offer_id: offer_id.parse().map_err(not_an_id)?,
-        event_id: event(find(CallField::Event)),
-        unique_id: text(find(CallField::UniqueId))?,
-        order_id: text(find(CallField::OrderId))?,
-        adv: adv(find)?,
-        payout: amount(find(CallField::Payout))?,
-        revenue: amount(find(CallField::Revenue))?,
-        amount: amount(find(CallField::Amount))?,
-        received: amount(find(CallField::Received))?,
-        conversion_date: conversion_date(find(CallField::ConversionDate), now, zone)?,
-        raw,
-    })
+    let fields = Fields::of(sent);
+    let click_id = fields.click_id()?.ok_or_else(|| BadParameter::missing("click_id"))?;
+    let offer_id = fields.id(CallField::OfferId, "an offer id")?;
+    let offer_id = offer_id.ok_or_else(|| BadParameter::missing("offer_id"))?;
+    let Circumstances { now, zone, .. } = circumstances;
+    let conversion_date = conversion_date(fields.find(CallField::ConversionDate)?, now, zone)?;
+    let rest = fields.rest(raw, circumstances)?;
+    Ok(ConversionCall { click_id, offer_id, conversion_date, ..rest })
 }
 
-type Found<'p> = Option<(&'static str, &'p str)>;
+/// The parameter that names the event of a call, as it was sent.
+pub fn event_parameter(sent: &dyn Parameters) -> Option<&'static str> {
+    dialect::find(CallField::Event, |name| sent.get(name)).map(|(name, _)| name)
+}
+
+/// What was sent, field by field. Placeholders that nobody replaced are no values.
+pub(crate) struct Fields<'p>(&'p dyn Parameters);
+
+pub(crate) type Found<'p> = Option<(&'static str, &'p str)>;
+
+impl<'p> Fields<'p> {
+    pub(crate) fn of(sent: &'p dyn Parameters) -> Self {
+        Self(sent)
+    }
+
+    pub(crate) fn items(&self) -> &'p [SentItem] {
+        self.0.items()
+    }
+
+    fn get(&self, name: &str) -> Option<&'p str> {
+        self.0.get(name).filter(|value| !is_placeholder(value))
+    }
+
+    pub(crate) fn find(&self, field: CallField) -> Result<Found<'p>, BadParameter> {
+        without_nul(dialect::find(field, |name| self.get(name)))
+    }
+
+    /// The value of a parameter that goes by one name only.
+    pub(crate) fn named(&self, name: &'static str) -> Result<Found<'p>, BadParameter> {
+        without_nul(self.get(name).map(|value| (name, value)))
+    }
+
+    pub(crate) fn text(&self, name: &'static str) -> Result<String, BadParameter> {
+        text(self.named(name)?)
+    }
+
+    pub(crate) fn text_of(&self, field: CallField) -> Result<String, BadParameter> {
+        text(self.find(field)?)
+    }
+
+    pub(crate) fn click_id(&self) -> Result<Option<String>, BadParameter> {
+        match self.find(CallField::ClickId)? {
+            Some((name, value)) if value.chars().count() > CLICK_ID_CHARS_MAX => {
+                let problem = format!("a click id has at most {CLICK_ID_CHARS_MAX} characters");
+                Err(BadParameter::invalid(name, problem))
+            }
+            found => Ok(found.map(|(_, value)| value.to_owned())),
+        }
+    }
+
+    pub(crate) fn id<Id: FromStr>(&self, field: CallField, what: &str) -> Result<Option<Id>, BadParameter> {
+        let not_one = |name| BadParameter::invalid(name, format!("not {what}: use a whole number"));
+        self.find(field)?.map(|(name, value)| value.parse().map_err(|_| not_one(name))).transpose()
+    }
+
+    /// A call of which only click and offer are not known yet, dated now.
+    pub(crate) fn rest(
+        &self,
+        raw: String,
+        circumstances: Circumstances<'_>,
+    ) -> Result<ConversionCall, BadParameter> {
+        let money = |field| self.find(field).and_then(amount);
+        Ok(ConversionCall {
+            key_id: circumstances.key_id,
+            received_at: circumstances.now,
+            click_id: String::new(),
+            offer_id: OfferId(0),
+            event: self.event()?,
+            event_id: None,
+            unique_id: self.text_of(CallField::UniqueId)?,
+            order_id: self.text_of(CallField::OrderId)?,
+            adv: self.adv()?,
+            payout: money(CallField::Payout)?,
+            revenue: money(CallField::Revenue)?,
+            amount: money(CallField::Amount)?,
+            received: money(CallField::Received)?,
+            conversion_date: circumstances.now,
+            batch_id: None,
+            is_backfill: false,
+            fingerprints: Vec::new(),
+            raw,
+            details: Details {
+                origin: circumstances.origin,
+                user_id: self.text_of(CallField::UserId)?,
+                device_key: self.text_of(CallField::DeviceKey)?,
+                original_status: self.text_of(CallField::Status)?,
+                order: order::read(self)?,
+            },
+        })
+    }
+
+    fn adv(&self) -> Result<[String; 5], BadParameter> {
+        let mut adv: [String; 5] = Default::default();
+        for (index, field) in (0..).zip(&mut adv) {
+            *field = self.text_of(CallField::Adv(index))?;
+        }
+        Ok(adv)
+    }
+
+    /// What names the event. Status words and Binom's numbered parameters do so only perhaps.
+    fn event(&self) -> Result<SentEvent, BadParameter> {
+        if let Some((_, value)) = self.find(CallField::Event)? {
+            return Ok(SentEvent { named: Some(value.to_owned()), perhaps: Vec::new() });
+        }
+        let is_name = |value: &&str| !value.bytes().all(|b| b.is_ascii_digit());
+        let statuses = ["status", "cnv_status"].into_iter().filter_map(|name| self.get(name));
+        let mut perhaps: Vec<_> = statuses.filter(is_name).map(str::to_owned).collect();
+        perhaps.extend(dialect::numbered_events().filter(|name| self.get(name).is_some()));
+        Ok(SentEvent { named: None, perhaps })
+    }
+}
+
+/// Databases and other people's software disagree about NUL, so no value has one.
+fn without_nul(found: Found<'_>) -> Result<Found<'_>, BadParameter> {
+    match found {
+        Some((name, value)) if value.contains('\0') => {
+            Err(BadParameter::invalid(name, "a text has no NUL character"))
+        }
+        found => Ok(found),
+    }
+}
 
 fn text(found: Found<'_>) -> Result<String, BadParameter> {
     match found {
@@ -112,26 +251,8 @@ fn text(found: Found<'_>) -> Result<String, BadParameter> {
     }
 }
 
-fn adv<'p>(find: impl Fn(CallField) -> Found<'p>) -> Result<[String; 5], BadParameter> {
-    let mut adv: [String; 5] = Default::default();
-    for (index, field) in (0..).zip(&mut adv) {
-        *field = text(find(CallField::Adv(index)))?;
-    }
-    Ok(adv)
-}
-
-fn amount(found: Found<'_>) -> Result<Option<Amount>, BadParameter> {
+pub(crate) fn amount(found: Found<'_>) -> Result<Option<Amount>, BadParameter> {
     found.map(|(name, value)| value.parse().map_err(|error| BadParameter::invalid(name, error))).transpose()
-}
-
-/// By number, then by name; none is an event nobody knows.
-fn event(found: Found<'_>) -> Option<EventId> {
-    match found {
-        None => Some(DEFAULT_EVENT),
-        Some((_, value)) if value.parse() == Ok(DEFAULT_EVENT) => Some(DEFAULT_EVENT),
-        Some((_, value)) if value.eq_ignore_ascii_case(DEFAULT_EVENT_NAME) => Some(DEFAULT_EVENT),
-        Some(_) => None,
-    }
 }
 
 fn conversion_date(found: Found<'_>, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, BadParameter> {
@@ -144,19 +265,43 @@ fn conversion_date(found: Found<'_>, now: Timestamp, zone: &TimeZone) -> Result<
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
+    /// What a test sends: parameters and line items.
+    pub(crate) struct Sent<'s>(pub(crate) &'s [(&'s str, &'s str)], pub(crate) &'s [SentItem]);
+
+    impl Parameters for Sent<'_> {
+        fn get(&self, name: &str) -> Option<&str> {
+            self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+        }
+
+        fn items(&self) -> &[SentItem] {
+            self.1
+        }
+    }
+
     const NOW: i64 = 1_780_000_000;
+    static ZONE: TimeZone = TimeZone::UTC;
+
+    pub(crate) fn circumstances() -> Circumstances<'static> {
+        let now = Timestamp::from_second(NOW).expect("in range");
+        Circumstances { key_id: KeyId(1), now, zone: &ZONE, origin: Origin::default() }
+    }
+
+    /// Two events, one of them called like a status and one like a parameter of Binom's.
+    pub(crate) fn event_of(text: &str) -> Option<EventId> {
+        match text {
+            "1" | "Conversion" => Some(DEFAULT_EVENT),
+            "7" | "sale" => Some(EventId(7)),
+            "8" | "event3" => Some(EventId(8)),
+            _ => None,
+        }
+    }
 
     fn call(sent: &[(&str, &str)]) -> Result<ConversionCall, BadParameter> {
-        let now = Timestamp::from_second(NOW).expect("in range");
-        let get = |name: &str| sent.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-        read(
-            get,
-            String::new(),
-            Circumstances { door: Door::Api, key_id: KeyId(1), now, zone: &TimeZone::UTC },
-        )
+        let call = read(&Sent(sent, &[]), String::new(), circumstances())?;
+        Ok(ConversionCall { event_id: call.event.resolve(&event_of), ..call })
     }
 
     #[test]
@@ -205,11 +350,56 @@ mod tests {
     }
 
     #[test]
-    fn the_default_event_goes_by_number_and_name() {
-        let event =
-            |value| call(&[("click_id", "x"), ("offer_id", "1"), ("e", value)]).expect("valid").event_id;
-        assert_eq!(event("1"), Some(DEFAULT_EVENT));
-        assert_eq!(event("conversion"), Some(DEFAULT_EVENT));
-        assert_eq!(event("2"), None);
+    fn an_event_goes_by_number_and_name_and_others_words_only_if_one_is_called_so() {
+        let event = |sent: &[(&str, &str)]| {
+            let named = [&[("click_id", "x"), ("offer_id", "1")], sent].concat();
+            call(&named).expect("valid").event_id
+        };
+        assert_eq!(event(&[]), Some(DEFAULT_EVENT));
+        assert_eq!(event(&[("e", "1")]), Some(DEFAULT_EVENT));
+        assert_eq!(event(&[("event_id", "sale")]), Some(EventId(7)));
+        assert_eq!(event(&[("e", "ld")]), None);
+        assert_eq!(event(&[("e", "{event}")]), Some(DEFAULT_EVENT), "a placeholder");
+        assert_eq!(event(&[("status", "sale")]), Some(EventId(7)));
+        assert_eq!(event(&[("status", "approved"), ("cnv_status", "sale")]), Some(EventId(7)));
+        assert_eq!(event(&[("status", "7")]), Some(DEFAULT_EVENT), "no name");
+        assert_eq!(event(&[("status", "approved")]), Some(DEFAULT_EVENT));
+        assert_eq!(event(&[("event2", "1")]), Some(DEFAULT_EVENT));
+        assert_eq!(event(&[("event2", "1"), ("event3", "1")]), Some(EventId(8)));
+        assert_eq!(event(&[("e", "1"), ("event3", "1"), ("status", "sale")]), Some(DEFAULT_EVENT));
+        let named = |sent| event_parameter(&Sent(sent, &[]));
+        assert_eq!(named(&[("et", "ld")]), Some("et"));
+        assert_eq!(named(&[("status", "ld")]), None);
+    }
+
+    #[test]
+    fn what_nobody_replaced_counts_as_empty() {
+        let sent = [("click_id", "x"), ("o", "1"), ("t", "TRANSACTION_ID"), ("p", "#price#"), ("u", "{u}")];
+        let found = call(&sent).expect("valid");
+        assert_eq!((found.unique_id.as_str(), found.received, &*found.details.user_id), ("", None, ""));
+        let both = call(&[&sent[..], &[("txid", "ORD-1")]].concat()).expect("valid");
+        assert_eq!(both.unique_id, "ORD-1", "the next name counts");
+        let missing = call(&[("click_id", "{click_id}"), ("offer_id", "1")]).expect_err("no click");
+        assert_eq!(missing, BadParameter::missing("click_id"));
+    }
+
+    #[test]
+    fn a_nul_character_is_refused_by_name() {
+        for name in ["click_id", "unique_id", "order_id", "adv3", "u", "k", "cnv_status", "ecv", "e"] {
+            let sent = [("click_id", "x"), ("offer_id", "1"), ("ect", "1")];
+            let kept = sent.iter().filter(|(known, _)| *known != name).copied();
+            let all: Vec<_> = kept.chain([(name, "a\0b")]).collect();
+            assert_eq!(call(&all).expect_err(name).message(), format!("{name}: a text has no NUL character"));
+        }
+    }
+
+    #[test]
+    fn what_is_stored_beside_is_read() {
+        let sent =
+            [("click_id", "x"), ("o", "1"), ("u", "c-7"), ("k", "dev"), ("status", "hold"), ("ect", "5")];
+        let details = call(&sent).expect("valid").details;
+        let expected =
+            r#"{"user_id":"c-7","device_key":"dev","original_status":"hold","order":{"total":5.00}}"#;
+        assert_eq!(details.to_json(), expected);
     }
 }

@@ -28,6 +28,14 @@ pub enum CallField {
     Event,
     /// An advertiser field, 0 to 4.
     Adv(u8),
+    /// Whose offer, where none is named.
+    AdvertiserId,
+    /// The advertiser's customer.
+    UserId,
+    /// What an app's install finds its click by.
+    DeviceKey,
+    /// Another tracker's word for how the conversion stands.
+    Status,
 }
 
 impl CallField {
@@ -49,8 +57,20 @@ impl CallField {
             Self::Adv(2) => &["adv3"],
             Self::Adv(3) => &["adv4"],
             Self::Adv(_) => &["adv5"],
+            Self::AdvertiserId => &["advertiser_id", "a"],
+            Self::UserId => &["u"],
+            Self::DeviceKey => &["k"],
+            Self::Status => &["status", "cnv_status"],
         }
     }
+}
+
+/// How many parameters of Binom's there are that name an event themselves: `event1` and so on.
+const NUMBERED_EVENTS: u8 = 30;
+
+/// The names of Binom's event parameters.
+pub fn numbered_events() -> impl Iterator<Item = String> {
+    (1..=NUMBERED_EVENTS).map(|number| format!("event{number}"))
 }
 
 /// `transaction_id` is the click id (Everflow, TUNE) when no other name gives one; beside one it is

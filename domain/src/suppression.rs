@@ -1,6 +1,8 @@
 //! Suppression lists: people and addresses whose conversions are not to count. A list holds fingerprints,
 //! never the values themselves.
 
+use crate::ids::OfferId;
+
 /// A fingerprint: the SHA-256 of [`text`].
 pub type Fingerprint = [u8; 32];
 
@@ -21,6 +23,19 @@ crate::network::states! {
         /// It is recorded as ignored and pays nobody.
         Ignore = "ignore",
     }
+}
+
+/// How many of a kind a list holds, and what becomes of their conversions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SuppressionCount {
+    /// The offer whose list it is; none is the list of all offers.
+    pub offer_id: Option<OfferId>,
+    /// What they are known by.
+    pub kind: SuppressionKind,
+    /// What becomes of their conversions.
+    pub action: OnSuppressed,
+    /// How many.
+    pub count: u64,
 }
 
 /// The text a fingerprint is made of: the kind, and the value as it is always written, however it was sent.

@@ -4,11 +4,12 @@
 use fuzz::{ask, in_a_line, server};
 use libfuzzer_sys::fuzz_target;
 
-const CALLS: [&str; 8] = [
+const CALLS: [&str; 9] = [
     "click.json",
     "conversion.json",
     "conversions.json",
     "record_click.json",
+    "record_conversions.json",
     "offers.json",
     "offer.json",
     "campaign.json",

@@ -1,8 +1,9 @@
 //! Conversions and the attempts behind them.
 
 use domain::click::Click;
-use domain::conversion::{Conversion, ConversionCall, Door, Refusal, Terms};
+use domain::conversion::{Conversion, ConversionCall, Refusal, Terms};
 use domain::conversion_query::{ConversionPage, ConversionQuery};
+use domain::details::Door;
 use domain::ids::{BatchId, ClickId, ConversionId, EventId, KeyId, OfferId};
 use jiff::Timestamp;
 

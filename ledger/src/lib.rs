@@ -42,7 +42,7 @@ pub use postgres::{BadPostgresUrl, PostgresUrl};
 pub use pricing::PricingBook;
 pub use segments::SegmentCatalogue;
 pub use statements::{NotClosed, StatementBook, StatementFilter, StatementLine};
-pub use suppressions::{SuppressionBook, SuppressionCount};
+pub use suppressions::SuppressionBook;
 pub use traffic::TrafficBook;
 pub use verify::{Finding, VerifyBook};
 

@@ -245,7 +245,7 @@ fn backend(error: rusqlite::Error) -> LedgerError {
 
 #[cfg(test)]
 mod tests {
-    use domain::conversion::Door;
+    use domain::details::Door;
     use domain::ids::{ClickId, KeyId};
     use jiff::Timestamp;
 

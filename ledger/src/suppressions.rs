@@ -1,23 +1,10 @@
 //! Suppression lists. The ledger holds fingerprints and never what they are made of.
 
 use domain::ids::OfferId;
-use domain::suppression::{Fingerprint, OnSuppressed, SuppressionKind};
+use domain::suppression::{Fingerprint, OnSuppressed, SuppressionCount, SuppressionKind};
 use jiff::Timestamp;
 
 use crate::LedgerError;
-
-/// How many of a kind a list holds, and what becomes of their conversions.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SuppressionCount {
-    /// The offer whose list it is; none is the list of all offers.
-    pub offer_id: Option<OfferId>,
-    /// What they are known by.
-    pub kind: SuppressionKind,
-    /// What becomes of their conversions.
-    pub action: OnSuppressed,
-    /// How many.
-    pub count: u64,
-}
 
 /// Suppression lists, by fingerprint. What a list says of all offers goes for those it does not name.
 pub trait SuppressionBook {

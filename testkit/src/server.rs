@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use app::{Chance as _, Clock as _, create_key};
+use app::{Chance as _, Clock as _, KeyTerms, create_key};
 use crumb::chance::SystemChance;
 use crumb::config::{Config, Overrides};
 use crumb::folder::Folder;
@@ -50,7 +50,7 @@ impl TestServer {
         change(&mut config);
         let clock = Arc::new(ManualClock::at(BEGIN.parse().expect("a time")));
         let running = run(&config, &clock);
-        let admin_key = make_key(folder.path(), "admin", Grant::of(Scope::Admin), &clock);
+        let admin_key = make_key(folder.path(), KeyTerms::of("admin", Grant::of(Scope::Admin)), &clock);
         let client = Client::new(format!("http://{}", running.address), admin_key.clone());
         let sample = Sample::make(&client);
         Self { clock, client, sample, config, folder, admin_key, running: Some(running) }
@@ -89,7 +89,14 @@ impl TestServer {
 
     /// A client with a new key, made as the command line makes it.
     pub fn client_with(&self, name: &str, grant: Grant) -> Client {
-        self.client.with_key(&make_key(self.folder.path(), name, grant, &self.clock))
+        self.client.with_key(&make_key(self.folder.path(), KeyTerms::of(name, grant), &self.clock))
+    }
+
+    /// A client with a new key that works from these ranges of addresses only.
+    pub fn client_from(&self, name: &str, grant: Grant, ranges: &[&str]) -> Client {
+        let addresses = ranges.iter().map(|range| range.parse().expect("a range")).collect();
+        let terms = KeyTerms { name, grant, addresses };
+        self.client.with_key(&make_key(self.folder.path(), terms, &self.clock))
     }
 
     /// Records a conversion for a fresh click and returns its number.
@@ -114,9 +121,9 @@ fn run(config: &Config, clock: &Arc<ManualClock>) -> Running {
     wiring::start(config, clock, Arc::new(SystemChance), false).expect("the server starts")
 }
 
-fn make_key(folder: &Path, name: &str, grant: Grant, clock: &ManualClock) -> String {
+fn make_key(folder: &Path, terms: KeyTerms<'_>, clock: &ManualClock) -> String {
     let folder = Folder::existing(folder).expect("a data folder");
     let ledger = Location::file(folder.ledger()).open().expect("a ledger");
     let random = std::array::from_fn(|_| SystemChance.draw());
-    create_key(&*ledger, name, grant, random, clock.now()).expect("a key").secret
+    create_key(&*ledger, terms, random, clock.now()).expect("a key").secret
 }

@@ -4,6 +4,7 @@ mod adjustments;
 mod advertisers;
 mod affiliates;
 mod balances;
+mod batch;
 mod batches;
 mod campaigns;
 mod caps;
@@ -12,12 +13,18 @@ mod conversions;
 mod creatives;
 mod cursor;
 mod entries;
+mod events;
+mod exchange_rates;
 mod fields;
 mod landing_pages;
+mod offer_events;
 mod offers;
 mod parties;
+mod price_rules;
 mod rules;
 mod statements;
+mod suppressions;
+mod tier_prices;
 mod view;
 
 use axum::Router;
@@ -33,6 +40,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/api/2/click.json", get(clicks::list))
         .route("/api/2/record_click.json", post(clicks::record))
         .route("/api/2/conversion.json", record)
+        .route("/api/2/record_conversions.json", post(batch::record))
         .route("/api/2/conversions.json", get(conversions::list))
         .route("/api/2/update_conversion.json", post(adjustments::update))
         .route("/api/2/adjust_conversions.json", post(adjustments::adjust_all))
@@ -70,4 +78,18 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/api/2/cap.json", post(caps::create))
         .route("/api/2/update_cap.json", post(caps::update))
         .route("/api/2/caps.json", get(caps::list))
+        .route("/api/2/event.json", post(events::create))
+        .route("/api/2/update_event.json", post(events::update))
+        .route("/api/2/events.json", get(events::list))
+        .route("/api/2/offer_event.json", post(offer_events::set))
+        .route("/api/2/offer_events.json", get(offer_events::list))
+        .route("/api/2/price_rule.json", post(price_rules::create))
+        .route("/api/2/update_price_rule.json", post(price_rules::update))
+        .route("/api/2/price_rules.json", get(price_rules::list))
+        .route("/api/2/tier_price.json", post(tier_prices::set))
+        .route("/api/2/tier_prices.json", get(tier_prices::list))
+        .route("/api/2/exchange_rate.json", post(exchange_rates::set))
+        .route("/api/2/exchange_rates.json", get(exchange_rates::list))
+        .route("/api/2/suppression.json", post(suppressions::change))
+        .route("/api/2/suppressions.json", get(suppressions::list))
 }

@@ -12,8 +12,10 @@ use domain::access::NotPermitted;
 use domain::adjustment::Unadjustable;
 use domain::conversion::Refusal;
 use domain::conversion_request::BadParameter;
-use domain::ids::ConversionId;
+use domain::ids::{CapId, ConversionId};
+use domain::network::DEFAULT_EVENT;
 use domain::network_change::{EntityKind, Rejected};
+use domain::pricing::PRICE_TARGETS;
 use domain::routing::Unattributable;
 use domain::targeting::TARGETS;
 use hyper::StatusCode;
@@ -21,7 +23,9 @@ use hyper::header::{self, HeaderValue};
 use serde::Serialize;
 
 /// Seconds after which trying again makes sense.
-const RETRY_AFTER: &str = "1";
+pub(crate) const RETRY_AFTER: &str = "1";
+/// What `request_status` says of a failure.
+pub(crate) const ERROR: &str = "Error";
 
 /// A failure as the API tells it.
 #[derive(Debug, Default)]
@@ -31,6 +35,7 @@ pub(crate) struct ApiError {
     message: String,
     parameter: Option<String>,
     conversion_id: Option<ConversionId>,
+    cap_id: Option<CapId>,
     request_id: Option<String>,
 }
 
@@ -41,8 +46,9 @@ struct Envelope<'a> {
     message: &'a str,
 }
 
+/// A failure as it stands in an answer.
 #[derive(Serialize)]
-struct ErrorView<'a> {
+pub(crate) struct ErrorView<'a> {
     code: &'static str,
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -50,12 +56,46 @@ struct ErrorView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     conversion_id: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    cap_id: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
 }
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), ..Self::default() }
+    }
+
+    /// As it stands in an answer.
+    pub(crate) fn view(&self) -> ErrorView<'_> {
+        ErrorView {
+            code: self.code,
+            message: &self.message,
+            parameter: self.parameter.as_deref(),
+            conversion_id: self.conversion_id.map(|id| id.0),
+            cap_id: self.cap_id.map(|id| id.0),
+            request_id: self.request_id.as_deref(),
+        }
+    }
+
+    /// Why, for those who do not read JSON.
+    pub(crate) fn reason(&self) -> String {
+        format!("{}: {}", self.code, self.message)
+    }
+
+    /// The stable code alone.
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The status of an answer that has no other for a refusal than 200: 429 or 503 where trying again
+    /// helps, the call not having been taken at all.
+    pub(crate) fn status_of_pixel(&self) -> StatusCode {
+        match self.status {
+            StatusCode::TOO_MANY_REQUESTS => self.status,
+            status if status.is_server_error() => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::OK,
+        }
     }
 
     /// No key, or none of ours.
@@ -105,6 +145,8 @@ impl ApiError {
             EntityKind::LandingPage => ("landing_page_not_found", "Landing Page Not Found"),
             EntityKind::Rule => ("rule_not_found", "Rule Not Found"),
             EntityKind::Cap => ("cap_not_found", "Cap Not Found"),
+            EntityKind::Event => ("event_not_found", "Event Not Found"),
+            EntityKind::PriceRule => ("price_rule_not_found", "Price Rule Not Found"),
         };
         let parameter = Some(parameter.to_owned());
         Self { parameter, ..Self::new(StatusCode::NOT_FOUND, code, message) }
@@ -129,8 +171,7 @@ fn request_id() -> String {
 
 impl From<BadParameter> for ApiError {
     fn from(bad: BadParameter) -> Self {
-        let code = if bad.problem.is_none() { "missing_parameter" } else { "invalid_parameter" };
-        let message = bad.message();
+        let (code, message) = (bad.code(), bad.message());
         Self { parameter: Some(bad.parameter), ..Self::new(StatusCode::BAD_REQUEST, code, message) }
     }
 }
@@ -192,10 +233,23 @@ impl From<Rejected> for ApiError {
             }
             Rejected::UnsuitableAtCap => invalid("at_cap", "does not suit the cap_type"),
             Rejected::UnevenLimit => invalid("limit", "a whole number is expected"),
-            Rejected::NoConditions => {
-                let message = format!("a rule needs at least one of {}", TARGETS.join(", "));
+            Rejected::NoConditions(kind) => {
+                let targets = if kind == EntityKind::PriceRule { PRICE_TARGETS } else { TARGETS };
+                let rule = kind.name().replace('_', " ");
+                let message = format!("a {rule} needs at least one of {}", targets.join(", "));
                 Self::new(StatusCode::BAD_REQUEST, "missing_parameter", message)
             }
+            Rejected::NoPrice => {
+                let message = "a price rule needs a payout or a revenue";
+                Self::new(StatusCode::BAD_REQUEST, "missing_parameter", message)
+            }
+            Rejected::EventExists(DEFAULT_EVENT) => {
+                conflict("every offer has an event of that name: its default one".to_owned())
+            }
+            Rejected::EventExists(id) => {
+                conflict(format!("the advertiser has an event of that name already: {id}"))
+            }
+            Rejected::EventOfOtherAdvertiser => invalid("event_id", "not an event of the offer's advertiser"),
         }
     }
 }
@@ -205,6 +259,13 @@ impl From<RecordConversionError> for ApiError {
         match error {
             RecordConversionError::BadParameter(bad) => bad.into(),
             RecordConversionError::Refused(refusal) => refusal.into(),
+            RecordConversionError::AddressNotPermitted => {
+                let message = "conversions are not taken from this address";
+                Self::new(StatusCode::FORBIDDEN, "not_permitted", message)
+            }
+            RecordConversionError::TooOften => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many calls from this address")
+            }
             RecordConversionError::Failure(failure) => failure.into(),
         }
     }
@@ -320,6 +381,12 @@ impl From<Refusal> for ApiError {
             Refusal::AffiliateNotActive => unprocessable("the affiliate is not active"),
             Refusal::ClickNotAccepted => unprocessable("the click never reached the offer"),
             Refusal::ClickExpired => unprocessable("the click is older than the offer's session"),
+            Refusal::TooSoon => unprocessable("sooner after the click than the offer allows"),
+            Refusal::TooLate => unprocessable("later after the click than the offer allows"),
+            Refusal::Suppressed => unprocessable("a suppression list names it"),
+            Refusal::CapReached(cap_id) => {
+                Self { cap_id: Some(cap_id), ..unprocessable("a cap of the offer is used up") }
+            }
             Refusal::AmountRequired => unprocessable("amount is required: the offer pays a percentage of it"),
             Refusal::DuplicateConversion(first) => Self {
                 conversion_id: Some(first),
@@ -331,17 +398,7 @@ impl From<Refusal> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let envelope = Envelope {
-            request_status: "Error",
-            error: ErrorView {
-                code: self.code,
-                message: &self.message,
-                parameter: self.parameter.as_deref(),
-                conversion_id: self.conversion_id.map(|id| id.0),
-                request_id: self.request_id.as_deref(),
-            },
-            message: &self.message,
-        };
+        let envelope = Envelope { request_status: ERROR, error: self.view(), message: &self.message };
         let body = serde_json::to_vec(&envelope).expect("texts and numbers");
         let mut response = Response::new(Body::from(body));
         *response.status_mut() = self.status;

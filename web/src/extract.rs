@@ -11,12 +11,15 @@ use domain::access::Caller;
 use domain::conversion_request::BadParameter;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::header::{self, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
+use serde_json::value::RawValue;
 
 use crate::Web;
 use crate::error::ApiError;
-use crate::params::{API_KEY, Params};
-use crate::server::Secure;
+use crate::params::{API_KEY, Fields, Params};
+use crate::server::{Peer, Secure};
+use crate::tracking::address;
 
 /// The longest query string, in bytes.
 const QUERY_BYTES_MAX: usize = 8 * 1024;
@@ -24,6 +27,12 @@ const QUERY_BYTES_MAX: usize = 8 * 1024;
 const BODY_BYTES_MAX: usize = 64 * 1024;
 /// The largest request head, in bytes, without its first line.
 const HEADERS_BYTES_MAX: usize = 16 * 1024;
+/// The largest body of a batch, in bytes: a thousand calls of a kilobyte each.
+const BATCH_BYTES_MAX: usize = 1024 * 1024;
+/// The most calls of one batch.
+const BATCH_ROWS_MAX: usize = 1000;
+/// The field that holds a batch's calls.
+const ROWS: &str = "conversions";
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -45,13 +54,13 @@ impl FromRequest<Web> for Keyed {
         // A call that cannot be read is told so only once its key is known to be good.
         let mut problem =
             head.uri.query().and_then(|query| params.add_pairs(query).err()).map(ApiError::from);
-        match collect(body).await {
+        match collect(body, BODY_BYTES_MAX).await {
             Ok(body) if body.is_empty() => {}
             Ok(body) => problem = problem.or(add_body(&mut params, &head.headers, &body).err()),
             Err(error) => problem = problem.or(Some(error)),
         }
         let secret = secret(&head.headers, &params).ok_or_else(ApiError::invalid_api_key)?;
-        let caller = web.app.authenticate(&secret).await?.ok_or_else(ApiError::invalid_api_key)?;
+        let caller = holder(web, &head, &secret).await?;
         if let Some(problem) = problem {
             return Err(problem);
         }
@@ -59,6 +68,83 @@ impl FromRequest<Web> for Keyed {
         let host = text(&head.headers, header::HOST.as_str());
         Ok(Self { caller, params, origin: host.map(|host| format!("{scheme}://{host}")) })
     }
+}
+
+/// A batch of calls with a valid key.
+pub(crate) struct KeyedRows {
+    pub(crate) caller: Caller,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// One call of a batch, as far as it could be read.
+pub(crate) struct Row {
+    pub(crate) params: Params,
+    pub(crate) problem: Option<BadParameter>,
+}
+
+impl FromRequest<Web> for KeyedRows {
+    type Rejection = ApiError;
+
+    /// A key in the query or a header is looked at before the body. Where it stands in the body, that has
+    /// the bound of all bodies: strangers cannot have more of it held.
+    async fn from_request(request: Request<Body>, web: &Web) -> Result<Self, ApiError> {
+        let (head, body) = request.into_parts();
+        check_head(&head.headers, head.uri.query())?;
+        let (params, problem) = Params::read_query(head.uri.query().unwrap_or_default());
+        let known = match secret(&head.headers, &params) {
+            Some(secret) => Some(holder(web, &head, &secret).await?),
+            None => None,
+        };
+        let bytes_max = if known.is_some() { BATCH_BYTES_MAX } else { BODY_BYTES_MAX };
+        let body = collect(body, bytes_max).await;
+        let batch = body.and_then(|body| Batch::read(&head.headers, &body));
+        let caller = match (known, &batch) {
+            (Some(caller), _) => caller,
+            (None, Ok(Batch { api_key: Some(secret), .. })) => holder(web, &head, secret).await?,
+            (None, _) => return Err(ApiError::invalid_api_key()),
+        };
+        if let Some(problem) = problem {
+            return Err(problem.into());
+        }
+        Ok(Self { caller, rows: batch?.rows? })
+    }
+}
+
+/// A batch's body.
+struct Batch {
+    api_key: Option<String>,
+    rows: Result<Vec<Row>, BadParameter>,
+}
+
+impl Batch {
+    fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, ApiError> {
+        if !is_json(headers, body) {
+            return Err(ApiError::unsupported_body());
+        }
+        let fields: Fields<&RawValue> = serde_json::from_slice(body)
+            .map_err(|error| BadParameter::invalid("body", format!("not a JSON object: {error}")))?;
+        let find = |name: &str| {
+            let mut named = fields.0.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+            named.next().map(|(_, value)| value.get())
+        };
+        let api_key = find(API_KEY).and_then(|text| serde_json::from_str(text).ok());
+        Ok(Self { api_key, rows: find(ROWS).ok_or_else(|| BadParameter::missing(ROWS)).and_then(rows) })
+    }
+}
+
+/// The calls of a batch. What is wrong with one of them is that one's matter.
+fn rows(list: &str) -> Result<Vec<Row>, BadParameter> {
+    let not_a_list = |_| BadParameter::invalid(ROWS, "a list of objects is expected");
+    let list: Vec<&RawValue> = serde_json::from_str(list).map_err(not_a_list)?;
+    if !(1..=BATCH_ROWS_MAX).contains(&list.len()) {
+        return Err(BadParameter::invalid(ROWS, format!("1 to {BATCH_ROWS_MAX} calls are expected")));
+    }
+    let row = |object: &RawValue| {
+        let mut params = Params::default();
+        let problem = params.add_json(object.get().as_bytes()).err();
+        Row { params, problem }
+    };
+    Ok(list.into_iter().map(row).collect())
 }
 
 fn check_head(headers: &HeaderMap, query: Option<&str>) -> Result<(), ApiError> {
@@ -74,12 +160,19 @@ fn check_head(headers: &HeaderMap, query: Option<&str>) -> Result<(), ApiError> 
     Ok(())
 }
 
-async fn collect(body: Body) -> Result<Bytes, ApiError> {
-    let collected = Limited::new(body, BODY_BYTES_MAX).collect();
+/// Whoever has this key and may use it where the request comes from.
+async fn holder(web: &Web, head: &Parts, secret: &str) -> Result<Caller, ApiError> {
+    let Peer(peer) = *head.extensions.get().expect("every request that is routed has its peer");
+    let address = address::of(peer, &head.headers, &web.options.trusted_proxies);
+    web.app.authenticate(secret, address).await?.ok_or_else(ApiError::invalid_api_key)
+}
+
+async fn collect(body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
+    let collected = Limited::new(body, bytes_max).collect();
     match tokio::time::timeout(BODY_TIMEOUT, collected).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            let message = format!("a body has at most {BODY_BYTES_MAX} bytes");
+            let message = format!("a body has at most {bytes_max} bytes");
             Err(ApiError::too_large(StatusCode::PAYLOAD_TOO_LARGE, message))
         }
         Ok(Err(_)) | Err(_) => Err(ApiError::body_missing()),
@@ -87,18 +180,30 @@ async fn collect(body: Body) -> Result<Bytes, ApiError> {
 }
 
 fn add_body(params: &mut Params, headers: &HeaderMap, body: &[u8]) -> Result<(), ApiError> {
-    let kind = text(headers, header::CONTENT_TYPE.as_str()).unwrap_or_default().to_ascii_lowercase();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    let form_or_none = kind == "application/x-www-form-urlencoded" || kind.is_empty();
-    // `curl -d '{…}'` calls its JSON a form; no form begins with a brace.
-    if kind == "application/json" || (form_or_none && body.first() == Some(&b'{')) {
+    if is_json(headers, body) {
         Ok(params.add_json(body)?)
-    } else if form_or_none {
+    } else if is_form_or_none(&kind(headers)) {
         let form = std::str::from_utf8(body).map_err(|_| BadParameter::invalid("body", "not UTF-8"))?;
         Ok(params.add_pairs(form)?)
     } else {
         Err(ApiError::unsupported_body())
     }
+}
+
+/// What a body says it is.
+fn kind(headers: &HeaderMap) -> String {
+    let kind = text(headers, header::CONTENT_TYPE.as_str()).unwrap_or_default().to_ascii_lowercase();
+    kind.split(';').next().unwrap_or_default().trim().to_owned()
+}
+
+fn is_form_or_none(kind: &str) -> bool {
+    kind == "application/x-www-form-urlencoded" || kind.is_empty()
+}
+
+/// `curl -d '{…}'` calls its JSON a form; no form begins with a brace.
+fn is_json(headers: &HeaderMap, body: &[u8]) -> bool {
+    let kind = kind(headers);
+    kind == "application/json" || (is_form_or_none(&kind) && body.first() == Some(&b'{'))
 }
 
 fn secret(headers: &HeaderMap, params: &Params) -> Option<String> {

@@ -2,9 +2,13 @@
 //! every endpoint takes all three alike and every error can name its parameter.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
-use domain::conversion_request::BadParameter;
+use domain::conversion_request::{BadParameter, Parameters};
+use domain::order::SentItem;
+use domain::pricing::PRICE_TARGETS;
+use domain::suppression::SuppressionKind;
 use domain::targeting::TARGETS;
 use domain::time::DateInput;
 use jiff::tz::TimeZone;
@@ -16,10 +20,21 @@ use serde_json::Value;
 const ROWS_DEFAULT: u32 = 100;
 /// The field a key comes in.
 pub(crate) const API_KEY: &str = "api_key";
+/// The field that what a suppression list is to hold comes in.
+pub(crate) const VALUES: &str = "values";
+
+/// The line items of an order.
+const ITEMS: &str = "items";
+/// The most parameters of one call: several times as many as there are names, and few enough to be gone
+/// through for each.
+const PARAMS_MAX: usize = 256;
 
 /// The parameters of one call, in the order they came, names in lower case.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Params(Vec<Param>);
+pub(crate) struct Params {
+    params: Vec<Param>,
+    items: Vec<SentItem>,
+}
 
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Param {
@@ -38,26 +53,44 @@ pub(crate) struct Page {
 impl Params {
     /// Adds the pairs of a query string or form.
     pub(crate) fn add_pairs(&mut self, text: &str) -> Result<(), BadParameter> {
+        text.split('&').filter(|pair| !pair.is_empty()).try_for_each(|pair| self.add_pair(pair))
+    }
+
+    fn add_pair(&mut self, pair: &str) -> Result<(), BadParameter> {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = decode_lossy(name);
+        let value = decode(value).ok_or_else(|| BadParameter::invalid(&name, "not UTF-8"))?;
+        self.add(&name, Some(value))
+    }
+
+    /// Reads a query string as far as it can be read: its parameters, and the first problem with them.
+    pub(crate) fn read_query(text: &str) -> (Self, Option<BadParameter>) {
+        let mut params = Self::default();
+        let mut problem = None;
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let name = decode_lossy(name);
-            let value = decode(value).ok_or_else(|| BadParameter::invalid(&name, "not UTF-8"))?;
-            self.add(&name, Some(value))?;
+            let bad = params.add_pair(pair).err();
+            problem = problem.or(bad);
         }
-        Ok(())
+        (params, problem)
     }
 
     /// Adds the fields of a JSON object.
     pub(crate) fn add_json(&mut self, body: &[u8]) -> Result<(), BadParameter> {
-        let fields: Fields = serde_json::from_slice(body)
+        let fields: Fields<Value> = serde_json::from_slice(body)
             .map_err(|error| BadParameter::invalid("body", format!("not a JSON object: {error}")))?;
         for (name, value) in fields.0 {
             let value = match value {
+                Value::Array(values) if name.eq_ignore_ascii_case(ITEMS) => {
+                    // As text too, so that the call is kept as it came.
+                    let text = serde_json::to_string(&values).expect("it was JSON");
+                    self.items = items(values)?;
+                    Some(text)
+                }
                 Value::Null => None,
                 Value::Bool(flag) => Some(flag.to_string()),
                 Value::Number(number) => Some(number.to_string()),
                 Value::String(text) => Some(text),
-                Value::Array(values) if TARGETS.contains(&&*name) => Some(list(&name, values)?),
+                Value::Array(values) if takes_list(&name) => Some(list(&name, values)?),
                 Value::Array(_) | Value::Object(_) => {
                     return Err(BadParameter::invalid(&name, "a text, number or true/false is expected"));
                 }
@@ -70,16 +103,19 @@ impl Params {
     /// The same again is harmless, something else under the same name is not.
     fn add(&mut self, name: &str, value: Option<String>) -> Result<(), BadParameter> {
         let name = name.to_ascii_lowercase();
-        match self.0.iter().find(|it| it.name == name) {
+        match self.find(&name) {
             Some(first) if first.value == value => {}
             Some(_) => return Err(BadParameter::invalid(&name, "given twice, with different values")),
-            None => self.0.push(Param { name, value }),
+            None if self.params.len() == PARAMS_MAX => {
+                return Err(BadParameter::invalid(&name, format!("more than {PARAMS_MAX} parameters")));
+            }
+            None => self.params.push(Param { name, value }),
         }
         Ok(())
     }
 
     fn find(&self, name: &str) -> Option<&Param> {
-        self.0.iter().find(|it| it.name == name)
+        self.params.iter().find(|it| it.name == name)
     }
 
     /// The value, unless it is empty or `null`.
@@ -180,20 +216,60 @@ impl Params {
     /// An error that names the first parameter not in `known`.
     pub(crate) fn only(&self, known: &[&str]) -> Result<(), BadParameter> {
         let known = |name: &str| name == API_KEY || known.contains(&name);
-        match self.0.iter().find(|it| !known(&it.name)) {
+        match self.params.iter().find(|it| !known(&it.name)) {
             Some(unknown) => Err(BadParameter::invalid(&unknown.name, "unknown field")),
             None => Ok(()),
         }
     }
 
-    /// The call as it came, as one query string, without its key.
+    /// The call as it came, as one query string, without its key and without what suppression lists know
+    /// people by: of that only fingerprints are kept.
     pub(crate) fn raw(&self) -> String {
         let encode = |text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-        let pairs = self.0.iter().filter(|it| it.name != API_KEY);
+        let is_kept =
+            |name: &str| name != API_KEY && SuppressionKind::ALL.iter().all(|kind| kind.name() != name);
+        let pairs = self.params.iter().filter(|it| is_kept(&it.name));
         let pairs = pairs
             .map(|it| format!("{}={}", encode(&it.name), encode(it.value.as_deref().unwrap_or_default())));
         pairs.collect::<Vec<_>>().join("&")
     }
+}
+
+impl Parameters for Params {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.get(name)
+    }
+
+    fn items(&self) -> &[SentItem] {
+        &self.items
+    }
+}
+
+/// The line items of an order, their values as texts.
+fn items(values: Vec<Value>) -> Result<Vec<SentItem>, BadParameter> {
+    let item = |value| {
+        let Value::Object(mut fields) = value else {
+            return Err(BadParameter::invalid(ITEMS, "a list of objects is expected"));
+        };
+        let mut text = |name: &str| match fields.remove(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(Value::Number(number)) => Ok(Some(number.to_string())),
+            Some(_) => Err(BadParameter::invalid(ITEMS, format!("{name} is a text or a number"))),
+        };
+        Ok(SentItem {
+            sku: text("sku")?,
+            quantity: text("quantity")?,
+            price: text("price")?,
+            discount: text("discount")?,
+        })
+    };
+    values.into_iter().map(item).collect()
+}
+
+/// Whether a JSON list may stand for the values of a field.
+fn takes_list(name: &str) -> bool {
+    TARGETS.contains(&name) || PRICE_TARGETS.contains(&name) || name == VALUES
 }
 
 /// A JSON list of texts and numbers, as forms send it: separated by commas.
@@ -207,19 +283,19 @@ fn list(name: &str, values: Vec<Value>) -> Result<String, BadParameter> {
 }
 
 /// A JSON object as a list, so that a name given twice is seen.
-struct Fields(Vec<(String, Value)>);
+pub(crate) struct Fields<V>(pub(crate) Vec<(String, V)>);
 
-impl<'de> Deserialize<'de> for Fields {
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Fields<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Fields;
+        struct Object<V>(PhantomData<V>);
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for Object<V> {
+            type Value = Fields<V>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields, M::Error> {
+            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Fields<V>, M::Error> {
                 let mut fields = Vec::new();
                 while let Some(field) = map.next_entry()? {
                     fields.push(field);
@@ -227,7 +303,7 @@ impl<'de> Deserialize<'de> for Fields {
                 Ok(Fields(fields))
             }
         }
-        deserializer.deserialize_map(Object)
+        deserializer.deserialize_map(Object(PhantomData))
     }
 }
 
@@ -301,6 +377,38 @@ mod tests {
     }
 
     #[test]
+    fn line_items_are_read_and_kept_as_they_came() {
+        let params = json(r#"{"Items": [{"sku": "A", "quantity": 2, "price": 9.90, "colour": "red"}, {}]}"#);
+        let params = params.expect("readable");
+        let first = SentItem {
+            sku: Some("A".into()),
+            quantity: Some("2".into()),
+            price: Some("9.90".into()),
+            discount: None,
+        };
+        assert_eq!(params.items(), [first, SentItem::default()]);
+        assert!(params.raw().starts_with("items=%5B%7B%22sku%22"), "{}", params.raw());
+        for text in [r#"{"items": [1]}"#, r#"{"items": [{"sku": ["A"]}]}"#, r#"{"items": {}}"#] {
+            assert!(json(text).expect_err(text).message().starts_with("items: "), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_query_is_read_as_far_as_it_can_be() {
+        let (params, problem) = Params::read_query("t=%ff&o=1&o=2&f=pb");
+        assert_eq!((params.get("o"), params.get("f")), (Some("1"), Some("pb")));
+        assert_eq!(problem.expect("a problem").message(), "t: not UTF-8");
+    }
+
+    #[test]
+    fn a_call_has_only_so_many_parameters() {
+        let pairs = |count: usize| (0..count).map(|n| format!("p{n}=x&p0=x")).collect::<Vec<_>>().join("&");
+        assert_eq!(query(&pairs(PARAMS_MAX)).params.len(), PARAMS_MAX);
+        let refused = Params::default().add_pairs(&pairs(PARAMS_MAX + 1)).expect_err("too many");
+        assert_eq!(refused.message(), "p256: more than 256 parameters");
+    }
+
+    #[test]
     fn pages_are_clamped() {
         let page = |text: &str| query(text).page(500);
         assert_eq!(page(""), Ok(Page { offset: 0, limit: 100 }));
@@ -313,8 +421,9 @@ mod tests {
     }
 
     #[test]
-    fn the_raw_call_holds_everything_but_the_key() {
-        let params = query("api_key=secret&unique_id=a%26b&x=");
+    fn the_raw_call_holds_everything_but_the_key_and_the_visitor() {
+        let people = "email=a@example.org&phone=123456&ip_address=192.0.2.1";
+        let params = query(&format!("api_key=secret&unique_id=a%26b&{people}&x="));
         assert_eq!(params.raw(), "unique%5Fid=a%26b&x=");
     }
 }

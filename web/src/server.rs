@@ -97,6 +97,10 @@ struct Surface {
     is_secure: bool,
 }
 
+/// Who a request came from, as far as the connection tells.
+#[derive(Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
 /// What a request that came over TLS is marked with.
 #[derive(Clone, Copy)]
 pub(crate) struct Secure;
@@ -178,12 +182,13 @@ impl Surface {
     }
 
     async fn answer(self, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
-        if tracking::is_link(request.uri()) {
+        if tracking::is_tracking(request.uri()) {
             let answer = tracking::answer(&self.web, &self.lane, peer, request.into_parts().0);
             tracking::guarded(answer).await
         } else {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(self.lane);
+            request.extensions_mut().insert(Peer(peer));
             if self.is_secure {
                 request.extensions_mut().insert(Secure);
             }

@@ -1,6 +1,8 @@
-//! Tracking links: no login, no database, nothing awaited but the journal.
+//! Tracking links: no login, no database, nothing awaited but the journal. And `p.ashx`, which records
+//! conversions without a login.
 
-mod address;
+pub(crate) mod address;
+mod conversion_pixel;
 pub(crate) mod cookies;
 mod guard;
 mod host;
@@ -28,14 +30,17 @@ const USER_AGENT_BYTES_MAX: usize = 1024;
 /// How much of a `Referer` is kept, in bytes: what browsers send across sites is far shorter.
 const REFERRER_BYTES_MAX: usize = 2048;
 
-/// Whether a request is for a tracking link.
-pub(crate) fn is_link(uri: &Uri) -> bool {
-    link::Form::of(uri.path()).is_some()
+/// Whether a request is for what the tracking domains serve.
+pub(crate) fn is_tracking(uri: &Uri) -> bool {
+    link::Form::of(uri.path()).is_some() || conversion_pixel::is_at(uri.path())
 }
 
-/// Answers a tracking link.
+/// Answers a tracking link or a conversion pixel.
 pub(crate) async fn answer(web: &Web, lane: &Lane, peer: SocketAddr, request: Parts) -> Response<Body> {
-    let Some(form) = link::Form::of(request.uri.path()) else { return page::answer(Page::NothingHere) };
+    let Some(form) = link::Form::of(request.uri.path()) else {
+        // In a box of its own: the way of clicks stays small.
+        return Box::pin(conversion_pixel::answer(web, peer, &request)).await;
+    };
     if form == link::Form::Impression {
         return impression::answer(web, &request);
     }

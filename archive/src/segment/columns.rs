@@ -30,6 +30,7 @@ pub(super) const OFFER_ID: usize = 2;
 pub(super) const AFFILIATE_ID: usize = 4;
 pub(super) const CAMPAIGN_ID: usize = 5;
 pub(super) const DISPOSITION: usize = 7;
+pub(super) const UDID: usize = 17;
 pub(super) const REDIRECT_OFFER_ID: usize = 21;
 
 pub(super) struct Column {
@@ -333,6 +334,7 @@ mod tests {
             (AFFILIATE_ID, "affiliate_id"),
             (CAMPAIGN_ID, "campaign_id"),
             (DISPOSITION, "disposition"),
+            (UDID, "udid"),
             (REDIRECT_OFFER_ID, "redirect_offer_id"),
         ] {
             assert_eq!(COLUMNS[index].name, name);

@@ -26,8 +26,8 @@ use crate::error::ArchiveError;
 use crate::reached::Reached;
 
 use super::columns::{
-    AFFILIATE_ID, CAMPAIGN_ID, CLICK_ID, Column, DISPOSITION, OFFER_ID, REDIRECT_OFFER_ID, Values, columns,
-    schema,
+    AFFILIATE_ID, CAMPAIGN_ID, CLICK_ID, Column, DISPOSITION, OFFER_ID, REDIRECT_OFFER_ID, UDID, Values,
+    columns, schema,
 };
 use super::{CHUNK_ROWS, FORMAT, key_values};
 
@@ -137,6 +137,34 @@ impl SegmentReader {
             }
         }
         Ok(())
+    }
+
+    /// Of the newest `rows_max` rows in the filter's id range, those that match and have the device id,
+    /// newest first; `rows_max` becomes what is left of it.
+    pub fn rows_of_device(
+        &self,
+        filter: &ClickFilter,
+        udid: &str,
+        rows_max: &mut usize,
+    ) -> Result<Vec<usize>, ArchiveError> {
+        let Range { start, end } = self.within(filter)?;
+        let oldest = start.max(end.saturating_sub(*rows_max));
+        *rows_max -= end - oldest;
+        let mut found = Vec::new();
+        // Whole chunks at a time, however the matching rows lie in them.
+        for first in (oldest..end).step_by(CHUNK_ROWS) {
+            let chunk = first..end.min(first + CHUNK_ROWS);
+            let offers = self.wanted(OFFER_ID, filter.offer_id.map(|id| id.0), chunk.clone())?;
+            let wanted = |row: usize| offers.as_ref().is_none_or(|of_offer| of_offer[row]);
+            if !(0..chunk.len()).any(wanted) {
+                continue;
+            }
+            let (udids, _) = self.read_column::<ByteArrayType>(UDID, slice::from_ref(&chunk))?;
+            let of_device = udids.iter().enumerate().filter(|(_, value)| value.data() == udid.as_bytes());
+            found.extend(of_device.filter(|(row, _)| wanted(*row)).map(|(row, _)| first + row));
+        }
+        found.reverse();
+        Ok(found)
     }
 
     /// The numbers in `rows` of a column that not every row, nor every format, has.

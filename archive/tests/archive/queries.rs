@@ -2,6 +2,7 @@
 
 use archive::Reached;
 use domain::archive_query::ClickFilter;
+use domain::click::Click;
 use domain::ids::{AffiliateId, ClickId, OfferId};
 use domain::segment::Segment;
 use proptest::prelude::*;
@@ -49,6 +50,21 @@ fn any_filter() -> impl Strategy<Value = ClickFilter> {
     })
 }
 
+/// The newest of a device's clicks, the slow way.
+fn naive_of_device(
+    all: &[Click],
+    filter: &ClickFilter,
+    udid: &str,
+    rows_max: usize,
+    read_max: usize,
+) -> Option<Click> {
+    let in_range = all.iter().rev().filter(|it| filter.from <= it.id && it.id < filter.before);
+    let looked_at = in_range.take(rows_max).filter(|it| it.udid == udid);
+    let mut matching =
+        looked_at.filter(|it| filter.offer_id.is_none_or(|id| id == it.offer_id)).take(read_max);
+    matching.find(|it| it.disposition.reached_the_offer()).cloned()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
@@ -63,6 +79,29 @@ proptest! {
         let mut expected = asked.clone();
         expected.retain(|id| own.binary_search_by_key(id, |click| click.id).is_err());
         prop_assert_eq!(shelf.archive.missing_from(&segment, &asked).expect("readable"), expected);
+    }
+
+    #[test]
+    fn the_newest_click_of_a_device_equals_a_naive_scan(
+        files in any_files(),
+        questions in prop::collection::vec((any_filter(), 0u64..7000, 0usize..4000), 12),
+    ) {
+        let shelf = shelf_of(&files);
+        let all = clicks(0..files.iter().map(|(rows, _)| rows).sum());
+        for (filter, like, rows_max) in questions {
+            let filter = ClickFilter { affiliate_id: None, ..filter };
+            let udid = click(like).udid;
+            let wanted = |click: &Click| click.disposition.reached_the_offer();
+            let found = shelf.archive.find_newest_of_device(&filter, &udid, rows_max, wanted);
+            // A segment that the catalogue knows to be without the offer is not looked through, so more of
+            // the older ones may be.
+            let naive = |rows_max| naive_of_device(&all, &filter, &udid, rows_max, 100);
+            let found = found.expect("readable");
+            if filter.offer_id.is_none() {
+                prop_assert_eq!(&found, &naive(rows_max));
+            }
+            prop_assert!(found == naive(rows_max) || found == naive(usize::MAX));
+        }
     }
 
     #[test]
@@ -159,4 +198,22 @@ fn an_offset_behind_the_end_gives_no_clicks_but_the_total() {
         let page = shelf.archive.list(&ALL, offset, 10).expect("readable");
         assert_eq!((page.total, page.clicks.len()), (1000, 0));
     }
+}
+
+#[test]
+fn only_so_many_clicks_of_a_device_are_read() {
+    let shelf = Shelf::empty();
+    let same = |index| Click { udid: "device".into(), ..click(index) };
+    let all: Vec<Click> = (0..300).map(same).collect();
+    push(&shelf.archive, 1, 0, &all[..150]);
+    push(&shelf.archive, 2, 150, &all[150..]);
+    seal(&shelf.archive, 1);
+    let find = |id: ClickId| {
+        let found = shelf.archive.find_newest_of_device(&ALL, "device", 1000, |click| click.id == id);
+        found.expect("readable").map(|click| click.id)
+    };
+    assert_eq!(find(all[200].id), Some(all[200].id));
+    assert_eq!(find(all[199].id), None);
+    let within = shelf.archive.find_newest_of_device(&ALL, "device", 160, |it| it.id == all[140].id);
+    assert_eq!(within.expect("readable"), None, "beyond what is looked through");
 }

@@ -5,14 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use app::{App, Chance as _, ChangeError, Clock as _, create_key};
+use app::{App, Chance as _, ChangeError, Clock as _, KeyTerms, create_key};
 use clap::Args;
 use domain::access::{Caller, Grant, Scope};
 use domain::ids::{AffiliateId, CampaignId, CreativeId, KeyId, OfferId};
-use domain::money::Currency;
-use domain::network::{Approval, Attribution, CampaignStatus, OfferStatus, PartyStatus};
+use domain::network::{CampaignStatus, PartyStatus};
 use domain::network_change::{CreateAdvertiser, CreateAffiliate, CreateCampaign, CreateOffer};
-use domain::pricing::{PriceType, Rate};
+use domain::pricing::Rate;
 use domain::tokens::UrlTemplate;
 use ledger::Location;
 
@@ -43,7 +42,8 @@ impl Demo {
         let sample = runtime.block_on(make_sample(&running.app, running.address))?;
         let ledger = Location::file(Folder::existing(folder.path())?.ledger()).open()?;
         let random = std::array::from_fn(|_| SystemChance.draw());
-        let key = create_key(&*ledger, "demo", Grant::of(Scope::Admin), random, SystemClock.now())?.secret;
+        let terms = KeyTerms::of("demo", Grant::of(Scope::Admin));
+        let key = create_key(&*ledger, terms, random, SystemClock.now())?.secret;
         show(running.address, &sample, &key, folder.path());
         let ended = running.wait(signal());
         running.stop();
@@ -85,7 +85,7 @@ const CAMPAIGNS: [(usize, usize, Option<&str>); 9] = [
 async fn make_sample(app: &App, address: SocketAddr) -> anyhow::Result<Sample> {
     let demo = Caller { key_id: KeyId(0), name: "demo".to_owned(), grant: Grant::of(Scope::Admin) };
     let url = format!("http://{address}/demo/landing?click_id={{click_id}}&offer_id={{offer_id}}&s1={{s1}}");
-    let rate = |text: &str| Rate { price_type: PriceType::Cpa, number: text.parse().expect("an amount") };
+    let rate = |text: &str| Rate::cpa(text.parse().expect("an amount"));
     let (mut advertisers, mut offers, mut affiliates, mut campaigns) = (vec![], vec![], vec![], vec![]);
     for name in ADVERTISERS {
         let create = CreateAdvertiser { name: name.to_owned(), status: PartyStatus::Active };
@@ -93,32 +93,14 @@ async fn make_sample(app: &App, address: SocketAddr) -> anyhow::Result<Sample> {
     }
     for (name, advertiser, payout, revenue) in OFFERS {
         let create = CreateOffer {
-            name: name.to_owned(),
-            advertiser_id: advertisers[advertiser].id,
-            url: UrlTemplate::parse(&url)?,
-            status: OfferStatus::Active,
             payout: rate(payout),
             revenue: rate(revenue),
-            currency: Currency::USD,
-            session_seconds: 720 * 3600,
-            approval: Approval::Auto,
-            one_per_click: false,
-            allow_duplicates: false,
-            allow_deep_link: false,
-            deep_link_hosts: Vec::new(),
-            starts: None,
-            expires: None,
-            schedule: None,
-            zone: None,
-            redirect: None,
-            thank_you_url: None,
-            attribution: Attribution::FirstTouch,
-            throw_out_seconds: None,
+            ..CreateOffer::new(name, advertisers[advertiser].id, UrlTemplate::parse(&url)?)
         };
         offers.push(app.create_offer(&demo, create).await.map_err(failed)?);
     }
     for name in AFFILIATES {
-        let create = CreateAffiliate { name: name.to_owned(), status: PartyStatus::Active };
+        let create = CreateAffiliate { name: name.to_owned(), status: PartyStatus::Active, tier: None };
         affiliates.push(app.create_affiliate(&demo, create).await.map_err(failed)?);
     }
     for (affiliate, offer, payout) in CAMPAIGNS {

@@ -1,13 +1,15 @@
 //! `crumb key`
 
+use std::net::IpAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::bail;
-use app::{Chance as _, Clock as _, create_key};
+use app::{Chance as _, Clock as _, KeyTerms, create_key};
 use clap::{Args, Subcommand};
 use domain::access::{Grant, Scope};
 use domain::ids::{AdvertiserId, AffiliateId, OfferId};
+use ipnet::IpNet;
 use ledger::{Ledger, Location};
 use serde_json::json;
 
@@ -23,6 +25,7 @@ pub enum Key {
     /// Make a key and print it, once
     #[command(after_help = "Examples:\n  crumb key create --name ops\n  \
                             crumb key create --name shop --scope conversion --advertiser 1\n  \
+                            crumb key create --name backfill --scope conversion --may-backfill --allow-address 192.0.2.0/24\n  \
                             crumb key create --name partner --scope affiliate --affiliate 7")]
     Create(Create),
     /// List the keys, revoked ones too
@@ -56,6 +59,12 @@ pub struct Create {
     /// Let a conversion key state the payout
     #[arg(long)]
     may_override: bool,
+    /// Measure the age of the clicks that a conversion key names at the conversion's date, not at the call
+    #[arg(long)]
+    may_backfill: bool,
+    /// Refuse calls with the key from anywhere else: an address, or a range such as 192.0.2.0/24; repeatable
+    #[arg(long, value_name = "RANGE", value_parser = range)]
+    allow_address: Vec<IpNet>,
 }
 
 #[derive(Debug, Args)]
@@ -83,6 +92,11 @@ fn id<Id: std::str::FromStr>(text: &str) -> Result<Id, String> {
     text.parse().map_err(|_| "a whole number is expected".to_owned())
 }
 
+fn range(text: &str) -> Result<IpNet, String> {
+    let range = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+    range.ok_or_else(|| "an address or a range such as 192.0.2.0/24 is expected".to_owned())
+}
+
 fn open(place: &Place, create: bool) -> anyhow::Result<Arc<dyn Ledger>> {
     let dir = place.load(None)?.data.dir;
     let folder = if create { Folder::open(&dir)? } else { Folder::existing(&dir)? };
@@ -108,9 +122,11 @@ impl Create {
             advertiser_id: self.advertiser,
             affiliate_id: self.affiliate,
             may_override: self.may_override,
+            may_backfill: self.may_backfill,
         };
+        let terms = KeyTerms { name: &self.name, grant, addresses: self.allow_address };
         let random = std::array::from_fn(|_| SystemChance.draw());
-        let key = create_key(&*ledger, &self.name, grant, random, SystemClock.now())?;
+        let key = create_key(&*ledger, terms, random, SystemClock.now())?;
         #[expect(clippy::print_stdout, reason = "the key, alone, once")]
         {
             println!("{}", key.secret);
@@ -123,14 +139,18 @@ impl List {
     #[expect(clippy::print_stdout, reason = "a command prints what it was asked for")]
     fn run(self) -> anyhow::Result<ExitCode> {
         let keys = open(&self.place, false)?.list_keys()?;
-        let bound = |grant: &Grant| {
-            let mut words = Vec::new();
+        let bound = |key: &ledger::Key| {
+            let (grant, mut words) = (&key.caller.grant, Vec::new());
             grant.offer_id.inspect(|id| words.push(format!("offer {id}")));
             grant.advertiser_id.inspect(|id| words.push(format!("advertiser {id}")));
             grant.affiliate_id.inspect(|id| words.push(format!("affiliate {id}")));
             if grant.may_override {
                 words.push("may override".to_owned());
             }
+            if grant.may_backfill {
+                words.push("may backfill".to_owned());
+            }
+            words.extend(key.addresses.iter().map(ToString::to_string));
             words.join(", ")
         };
         if self.json {
@@ -147,6 +167,8 @@ impl List {
                         "advertiser_id": grant.advertiser_id.map(|id| id.0),
                         "affiliate_id": grant.affiliate_id.map(|id| id.0),
                         "may_override": grant.may_override,
+                        "may_backfill": grant.may_backfill,
+                        "addresses": key.addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
                         "created": key.created.to_string(),
                         "revoked": key.revoked.map(|at| at.to_string()),
                     })
@@ -161,11 +183,7 @@ impl List {
             let created = key.created.strftime("%Y-%m-%d %H:%M:%S").to_string();
             let (caller, prefix) = (&key.caller, format!("{}…", key.prefix));
             let scope = caller.grant.scope.name();
-            println!(
-                "{:<20} {prefix:<15} {scope:<11} {created:<21} {state:<8} {}",
-                caller.name,
-                bound(&caller.grant)
-            );
+            println!("{:<20} {prefix:<15} {scope:<11} {created:<21} {state:<8} {}", caller.name, bound(&key));
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -123,6 +123,7 @@ fn bad_parameters_of_conversion_json_are_refused_by_name() {
         ("adv1=%ff", "adv1"),
         ("unique_id=%80", "unique_id"),
         (&long, "unique_id"),
+        ("unique_id=a%00b", "unique_id"),
         ("event_id=no_such_event", "event_id"),
     ] {
         let refusal = fixture.api.get(&fixture.call(&format!("&{query}"))).refusal(400, "invalid_parameter");
@@ -133,6 +134,8 @@ fn bad_parameters_of_conversion_json_are_refused_by_name() {
         ("", "missing_parameter", "click_id"),
         ("offer_id=1", "missing_parameter", "click_id"),
         ("click_id=&offer_id=1", "missing_parameter", "click_id"),
+        ("click_id=%00&offer_id=1", "invalid_parameter", "click_id"),
+        ("click_id=TRANSACTION_ID&offer_id=1", "missing_parameter", "click_id"),
         (&format!("click_id={click_id}"), "missing_parameter", "offer_id"),
         (&format!("click_id={click_id}&offer_id="), "missing_parameter", "offer_id"),
         (&format!("click_id={click_id}&offer_id=abc"), "invalid_parameter", "offer_id"),
@@ -142,7 +145,7 @@ fn bad_parameters_of_conversion_json_are_refused_by_name() {
         let refusal = fixture.api.get(&format!("conversion.json?{query}")).refusal(400, code);
         assert_eq!(refusal["parameter"], parameter, "{query}");
     }
-    for unknown in ["nonsense", "%00", "%27--", "00000000-0000-0000-0000-000000000000", "%F0%9F%98%80"] {
+    for unknown in ["nonsense", "%27--", "00000000-0000-0000-0000-000000000000", "%F0%9F%98%80"] {
         let call = format!("conversion.json?click_id={unknown}&offer_id=1");
         fixture.api.get(&call).refusal(404, "click_not_found");
     }

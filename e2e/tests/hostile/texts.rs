@@ -32,12 +32,14 @@ pub(crate) const TEXTS: [&str; 19] = [
 fn legal_texts_of_a_conversion_come_back_verbatim() {
     let fixture = fixture();
     let offer_id = fixture.network.offer_id;
-    for text in TEXTS {
+    // A conversion call with a NUL character is refused.
+    let texts: Vec<_> = TEXTS.into_iter().filter(|text| !text.contains('\0')).collect();
+    for text in &texts {
         let fields = ["unique_id", "order_id", "adv1", "adv2", "adv3", "adv4", "adv5"];
         let check = |answer: &Answer| {
             let conversion = answer.success()["conversion"].clone();
             for field in fields {
-                assert_eq!(conversion[field], text, "{field} of {conversion}");
+                assert_eq!(conversion[field], **text, "{field} of {conversion}");
             }
             conversion["conversion_id"].clone()
         };
@@ -54,8 +56,8 @@ fn legal_texts_of_a_conversion_come_back_verbatim() {
         assert_eq!(check(&fixture.api.post_json("conversion.json", &Value::Object(object))), id);
     }
     let listed = fixture.api.get("conversions.json?start_date=2020-01-01&end_date=2099-01-01").success();
-    assert_eq!(listed["total_rows"], TEXTS.len());
-    for (row, text) in listed["conversions"].as_array().expect("a list").iter().zip(TEXTS) {
+    assert_eq!(listed["total_rows"], texts.len());
+    for (row, text) in listed["conversions"].as_array().expect("a list").iter().zip(texts) {
         for field in ["unique_id", "order_id", "adv1", "adv5"] {
             assert_eq!(row["conversion"][field], text);
         }

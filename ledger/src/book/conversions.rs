@@ -165,6 +165,7 @@ pub(super) fn read_conversion(record: &Record) -> Result<Conversion, LedgerError
             price: Worth { payout: row.get("price_payout")?, revenue: row.get("price_revenue")? },
         },
         adjustments: row.get("adjustments")?,
+        details: row.get("details")?,
         approve_at: row.get("approve_at")?,
         conversion_date: row.get("conversion_date")?,
         recorded_at: row.get("recorded_at")?,

@@ -1,13 +1,13 @@
 //! Suppression lists in the ledger.
 
 use domain::ids::OfferId;
-use domain::suppression::{Fingerprint, OnSuppressed, SuppressionKind};
+use domain::suppression::{Fingerprint, OnSuppressed, SuppressionCount, SuppressionKind};
 use jiff::Timestamp;
 
 use super::Book;
 use crate::LedgerError;
 use crate::database::{Database, Record, all, values};
-use crate::suppressions::{SuppressionBook, SuppressionCount};
+use crate::suppressions::SuppressionBook;
 
 /// What stands for all offers where a key needs a number.
 const ALL_OFFERS: u32 = 0;

@@ -13,6 +13,7 @@ fn create(name: &str, hash: u8) -> CreateKey {
         prefix: "crumb_abcd".into(),
         addresses: Vec::new(),
         grant: Grant::of(Scope::Admin),
+        addresses: Vec::new(),
     }
 }
 

@@ -347,10 +347,11 @@ pub fn a_statement_leaves_out_what_is_pending_and_is_never_empty(open: Open<'_>)
     assert_eq!(close(&*ledger, 50), Err(NotClosed::Empty));
     assert_eq!(close(&*ledger, 2_000_000), Err(NotClosed::InFuture));
     adjust(&*ledger, pending.id, status(ConversionStatus::Approved), 60).expect("may");
-    assert_eq!(close(&*ledger, 50).map(|it| it.2), Ok("5.50".to_owned()));
+    let (statement, _, total) = close(&*ledger, 50).expect("closed");
+    assert_eq!(total, "5.50");
     let stated = Order { refuse_if_stated: true, ..order(payout("1")) };
     let refused = ledger.adjust_conversions(&[pending.id], &stated, at(70)).expect("committed").remove(0);
-    assert_eq!(refused, Err(NotAdjusted::Stated(StatementId(1))));
+    assert_eq!(refused, Err(NotAdjusted::Stated(statement)));
     assert_eq!(findings(&*ledger), []);
 }
 

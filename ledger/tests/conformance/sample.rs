@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use domain::click::{Click, Country};
-use domain::conversion::{ConversionCall, Door, Terms};
+use domain::conversion::{ConversionCall, Terms};
+use domain::conversion_request::SentEvent;
+use domain::details::Details;
 use domain::ids::{
     AdvertiserId, AffiliateId, CampaignId, ClickIdMint, CreativeId, KeyId, NodeNumber, OfferId,
 };
@@ -117,13 +119,12 @@ pub fn submission_in(number: u32, unique_id: &str, change: impl FnOnce(&mut Enti
     };
     change(&mut entities);
     let call = ConversionCall {
-        door: Door::Api,
         key_id: KeyId(1),
         received_at: at(i64::from(number) + 1),
-        address: String::new(),
         batch_id: None,
         click_id: click.id.to_string(),
         offer_id: OfferId(1),
+        event: SentEvent::default(),
         event_id: Some(DEFAULT_EVENT),
         unique_id: unique_id.into(),
         order_id: String::new(),
@@ -136,6 +137,7 @@ pub fn submission_in(number: u32, unique_id: &str, change: impl FnOnce(&mut Enti
         is_backfill: false,
         fingerprints: Vec::new(),
         raw: format!("click_id={}&unique_id={unique_id}", click.id),
+        details: Details::default(),
     };
     let terms =
         Terms { network: Arc::new(Network::new(entities)), zone: TimeZone::UTC, currency: Currency::USD };

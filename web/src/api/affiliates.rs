@@ -10,9 +10,12 @@ use super::advertisers::name;
 use super::view::{Answer, cut};
 use crate::Web;
 use crate::extract::Keyed;
+use crate::params::Params;
 
 /// The most rows of one page.
 const ROWS_MAX: u32 = 5000;
+/// The longest name of a tier, in characters.
+const TIER_CHARS_MAX: usize = 50;
 
 #[derive(Serialize)]
 struct One {
@@ -31,6 +34,7 @@ struct AffiliateView {
     affiliate_name: String,
     affiliate_status: &'static str,
     date_created: String,
+    tier: Option<String>,
 }
 
 fn view(web: &Web, affiliate: &Affiliate) -> AffiliateView {
@@ -39,6 +43,7 @@ fn view(web: &Web, affiliate: &Affiliate) -> AffiliateView {
         affiliate_name: affiliate.name.clone(),
         affiliate_status: affiliate.status.name(),
         date_created: web.date(affiliate.created),
+        tier: affiliate.tier.clone(),
     }
 }
 
@@ -46,10 +51,11 @@ fn view(web: &Web, affiliate: &Affiliate) -> AffiliateView {
 pub(super) async fn create(State(web): State<Web>, keyed: Keyed) -> Answer {
     let Keyed { caller, params, .. } = keyed;
     caller.may_administer()?;
-    params.only(&["affiliate_name", "affiliate_status", "account_manager_id"])?;
+    params.only(&["affiliate_name", "affiliate_status", "tier", "account_manager_id"])?;
     let create = CreateAffiliate {
         name: name(&params, "affiliate_name")?.ok_or_else(|| BadParameter::missing("affiliate_name"))?,
         status: params.parse("affiliate_status")?.unwrap_or(PartyStatus::Active),
+        tier: tier(&params)?.flatten(),
     };
     let affiliate = web.app.create_affiliate(&caller, create).await?;
     Ok(web.success(One { affiliate: view(&web, &affiliate) }))
@@ -59,9 +65,12 @@ pub(super) async fn create(State(web): State<Web>, keyed: Keyed) -> Answer {
 pub(super) async fn update(State(web): State<Web>, keyed: Keyed) -> Answer {
     let Keyed { caller, params, .. } = keyed;
     caller.may_administer()?;
-    params.only(&["affiliate_id", "affiliate_name", "affiliate_status", "account_manager_id"])?;
-    let change =
-        AffiliateChange { name: name(&params, "affiliate_name")?, status: params.parse("affiliate_status")? };
+    params.only(&["affiliate_id", "affiliate_name", "affiliate_status", "tier", "account_manager_id"])?;
+    let change = AffiliateChange {
+        name: name(&params, "affiliate_name")?,
+        status: params.parse("affiliate_status")?,
+        tier: tier(&params)?,
+    };
     let id = params.required_id("affiliate_id")?;
     let affiliate = web.app.update_affiliate(&caller, id, change).await?;
     Ok(web.success(One { affiliate: view(&web, &affiliate) }))
@@ -80,4 +89,14 @@ pub(super) async fn list(State(web): State<Web>, keyed: Keyed) -> Answer {
     let (total_rows, rows) = cut(found, page);
     let affiliates = rows.iter().map(|it| view(&web, it)).collect();
     Ok(web.listed(page, Page { affiliates, total_rows }))
+}
+
+/// `tier`, trimmed; sent empty or `null` it is taken away.
+pub(super) fn tier(params: &Params) -> Result<Option<Option<String>>, BadParameter> {
+    let Some(tier) = params.change::<String>("tier")? else { return Ok(None) };
+    let tier = tier.map(|it| it.trim().to_owned()).filter(|it| !it.is_empty());
+    if tier.as_ref().is_some_and(|it| it.chars().count() > TIER_CHARS_MAX) {
+        return Err(BadParameter::invalid("tier", format!("at most {TIER_CHARS_MAX} characters")));
+    }
+    Ok(Some(tier))
 }

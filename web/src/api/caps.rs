@@ -1,17 +1,20 @@
 //! Caps.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use domain::caps::{AtCap, Cap, CapStatus, CapType, Interval};
 use domain::conversion_request::BadParameter;
 use domain::ids::{CampaignId, CapId, OfferId};
+use domain::money::Amount;
 use domain::network_change::{CapChange, CreateCap};
 use serde::Serialize;
 use serde_json::Number;
 
 use super::view::{Answer, cut};
 use crate::Web;
+use crate::error::ApiError;
 use crate::extract::Keyed;
-use crate::params::Params;
 
 /// The most rows of one page.
 const ROWS_MAX: u32 = 5000;
@@ -38,11 +41,11 @@ struct CapView {
     limit: Number,
     at_cap: &'static str,
     cap_status: &'static str,
-    used: u64,
+    used: Number,
     date_created: String,
 }
 
-fn view(web: &Web, cap: &Cap) -> CapView {
+fn view(web: &Web, cap: &Cap, used: Amount) -> CapView {
     CapView {
         cap_id: cap.id.0,
         offer_id: cap.offer_id.0,
@@ -50,21 +53,31 @@ fn view(web: &Web, cap: &Cap) -> CapView {
         event_id: cap.event_id.map(|it| it.0),
         cap_type: cap.cap_type.name(),
         interval: cap.interval.name(),
-        limit: limit(cap),
+        limit: counted(cap, cap.limit),
         at_cap: cap.at_cap.name(),
         cap_status: cap.status.name(),
-        used: web.app.cap_used(cap.id),
+        used: counted(cap, used),
         date_created: web.date(cap.created),
     }
 }
 
-/// A count as a whole number, an amount with its decimals.
-fn limit(cap: &Cap) -> Number {
+/// What a cap counts: one by one as a whole number, money with its decimals.
+fn counted(cap: &Cap, amount: Amount) -> Number {
     if cap.cap_type.is_whole() {
-        (cap.limit.micros() / 1_000_000).into()
+        (amount.micros() / 1_000_000).into()
     } else {
-        cap.limit.to_string().parse().expect("an amount prints as a number")
+        amount.to_string().parse().expect("an amount prints as a number")
     }
+}
+
+async fn views(web: &Web, caps: &[Arc<Cap>]) -> Result<Vec<CapView>, ApiError> {
+    let used = web.app.caps_used(caps).await?;
+    Ok(caps.iter().zip(used).map(|(cap, used)| view(web, cap, used)).collect())
+}
+
+async fn one(web: &Web, cap: Cap) -> Answer {
+    let cap = views(web, &[Arc::new(cap)]).await?.remove(0);
+    Ok(web.success(One { cap }))
 }
 
 /// Creates a cap.
@@ -76,21 +89,22 @@ pub(super) async fn create(State(web): State<Web>, keyed: Keyed) -> Answer {
     if offer_id.is_none() && campaign_id.is_none() {
         return Err(BadParameter::missing("offer_id").into());
     }
-    let cap_type = cap_type(&params)?;
-    if params.get("event_id").is_some() {
+    let cap_type = params.required("cap_type")?;
+    let event_id = params.id("event_id")?;
+    if event_id.is_some() && cap_type == CapType::Click {
         return Err(BadParameter::invalid("event_id", "clicks have no event").into());
     }
     let create = CreateCap {
         offer_id,
         campaign_id,
-        event_id: None,
+        event_id,
         cap_type,
         interval: params.required("interval")?,
         limit: params.required("limit")?,
         at_cap: params.parse("at_cap")?.unwrap_or(AtCap::default_of(cap_type)),
     };
     let cap = web.app.create_cap(&caller, create).await?;
-    Ok(web.success(One { cap: view(&web, &cap) }))
+    one(&web, cap).await
 }
 
 /// Changes the fields that are present.
@@ -105,7 +119,7 @@ pub(super) async fn update(State(web): State<Web>, keyed: Keyed) -> Answer {
         status: params.parse("cap_status")?,
     };
     let cap = web.app.update_cap(&caller, params.required_id("cap_id")?, change).await?;
-    Ok(web.success(One { cap: view(&web, &cap) }))
+    one(&web, cap).await
 }
 
 /// Lists caps by number.
@@ -125,15 +139,5 @@ pub(super) async fn list(State(web): State<Web>, keyed: Keyed) -> Answer {
             && status.is_none_or(|status: CapStatus| status == it.status)
     })?;
     let (total_rows, rows) = cut(found, page);
-    let caps = rows.iter().map(|it| view(&web, it)).collect();
-    Ok(web.listed(page, Page { caps, total_rows }))
-}
-
-fn cap_type(params: &Params) -> Result<CapType, BadParameter> {
-    let cap_type = params.required("cap_type")?;
-    if cap_type == CapType::Click {
-        return Ok(cap_type);
-    }
-    let problem = "conversion, payout and revenue caps are not built yet; use click";
-    Err(BadParameter::invalid("cap_type", problem))
+    Ok(web.listed(page, Page { caps: views(&web, &rows).await?, total_rows }))
 }

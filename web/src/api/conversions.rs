@@ -1,12 +1,15 @@
 //! Record Conversion and Get Conversions.
 
-use app::{ConversionRow, RecordedConversion};
+use app::{ConversionRow, RecordedConversion, SentCall};
 use axum::extract::State;
 use domain::conversion::Conversion;
 use domain::conversion_query::{ConversionFilter, ConversionQuery, ConversionSort, Start};
 use domain::conversion_request::BadParameter;
+use domain::details::Door;
+use domain::money::ExchangeRate;
 use domain::status::ConversionStatus;
 use serde::Serialize;
+use serde_json::Number;
 
 use super::clicks::range;
 use super::cursor;
@@ -25,7 +28,7 @@ struct Recorded {
 
 /// A recorded conversion as documented, field by field in order; ours follow.
 #[derive(Serialize)]
-struct RecordedView {
+pub(super) struct RecordedView {
     conversion_id: u64,
     offer_id: u32,
     affiliate_id: u32,
@@ -51,20 +54,63 @@ struct RecordedView {
     original_revenue: Money,
     currency: String,
     event_id: u32,
+    #[serde(flatten)]
+    pricing: PricingView,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     conflict: bool,
+}
+
+/// What decided a conversion's price, and the way it came in.
+#[derive(Serialize)]
+struct PricingView {
+    payout_scope: &'static str,
+    payout_rule_id: Option<u32>,
+    payout_rule_version: Option<u32>,
+    #[serde(flatten)]
+    revenue: Option<RevenueSourceView>,
+    exchange_rate: Option<Number>,
+    cap_id: Option<u32>,
+    door: &'static str,
+}
+
+/// What decided its revenue, for those who may see it.
+#[derive(Serialize)]
+struct RevenueSourceView {
+    revenue_scope: &'static str,
+    revenue_rule_id: Option<u32>,
+    revenue_rule_version: Option<u32>,
+}
+
+fn pricing_view(conversion: &Conversion, revenue: bool) -> PricingView {
+    let (payout, earned) = (conversion.price.payout_source, conversion.price.revenue_source);
+    let rate = |rate: ExchangeRate| rate.to_string().parse().expect("a rate prints as a number");
+    PricingView {
+        payout_scope: payout.scope.name(),
+        payout_rule_id: payout.rule.map(|(id, _)| id.0),
+        payout_rule_version: payout.rule.map(|(_, version)| version),
+        revenue: revenue.then_some(RevenueSourceView {
+            revenue_scope: earned.scope.name(),
+            revenue_rule_id: earned.rule.map(|(id, _)| id.0),
+            revenue_rule_version: earned.rule.map(|(_, version)| version),
+        }),
+        exchange_rate: conversion.exchange_rate.map(rate),
+        cap_id: conversion.cap_id.map(|id| id.0),
+        door: conversion.door.name(),
+    }
 }
 
 /// Records a conversion for a click, from the advertiser's server.
 pub(super) async fn record(State(web): State<Web>, keyed: Keyed) -> Answer {
     let Keyed { caller, params, .. } = keyed;
-    let recorded = web.app.record_conversion(&caller, |name| params.get(name), params.raw()).await?;
+    let call = SentCall { sent: &params, problem: None, raw: params.raw(), door: Door::Api };
+    let recorded = web.app.record_conversion(&caller, call).await?;
     Ok(web.success(Recorded { conversion: recorded_view(&web, recorded) }))
 }
 
-fn recorded_view(web: &Web, recorded: RecordedConversion) -> RecordedView {
+pub(super) fn recorded_view(web: &Web, recorded: RecordedConversion) -> RecordedView {
     let RecordedConversion { conversion, conflict, repeated: _ } = recorded;
     let (payout, revenue) = (Money(conversion.payout()), Money(conversion.revenue()));
+    let pricing = pricing_view(&conversion, true);
     let [adv1, adv2, adv3, adv4, adv5] = conversion.adv;
     RecordedView {
         conversion_id: conversion.id.0,
@@ -75,7 +121,7 @@ fn recorded_view(web: &Web, recorded: RecordedConversion) -> RecordedView {
         revenue,
         unique_id: conversion.unique_id,
         conversion_date: web.date(conversion.conversion_date),
-        conversion_status: conversion.status.name(),
+        conversion_status: conversion.standing.status.name(),
         order_id: conversion.order_id,
         adv1,
         adv2,
@@ -86,6 +132,7 @@ fn recorded_view(web: &Web, recorded: RecordedConversion) -> RecordedView {
         original_revenue: Money(conversion.price.revenue),
         currency: conversion.currency.to_string(),
         event_id: conversion.event_id.0,
+        pricing,
         conflict,
     }
 }
@@ -151,6 +198,8 @@ pub(super) struct ConversionView {
     sub_id_5: String,
     country: String,
     last_updated: String,
+    #[serde(flatten)]
+    pricing: PricingView,
 }
 
 /// Lists conversions by their dates, or from a cursor on.
@@ -214,6 +263,7 @@ pub(super) fn statuses(params: &Params, name: &str) -> Result<Vec<ConversionStat
 pub(super) fn listed_view(web: &Web, row: ConversionRow, revenue: bool) -> ConversionView {
     let ConversionRow { conversion, offer_name, affiliate_name } = row;
     let shown = |amount| revenue.then_some(Money(amount));
+    let pricing = pricing_view(&conversion, revenue);
     let (payout, current_revenue) = (Money(conversion.payout()), shown(conversion.revenue()));
     let Conversion { adv, sub_ids, .. } = conversion;
     let [adv1, adv2, adv3, adv4, adv5] = adv;
@@ -224,7 +274,7 @@ pub(super) fn listed_view(web: &Web, row: ConversionRow, revenue: bool) -> Conve
         affiliate: AffiliateName { affiliate_id: conversion.affiliate_id.0, affiliate_name },
         payout,
         revenue: current_revenue,
-        conversion_status: conversion.status.name(),
+        conversion_status: conversion.standing.status.name(),
         conversion_date: web.date(conversion.conversion_date),
         original_payout: Money(conversion.price.payout),
         original_revenue: shown(conversion.price.revenue),
@@ -250,5 +300,6 @@ pub(super) fn listed_view(web: &Web, row: ConversionRow, revenue: bool) -> Conve
         sub_id_5,
         country: conversion.country.as_str().to_owned(),
         last_updated: web.date(conversion.last_updated),
+        pricing,
     }
 }

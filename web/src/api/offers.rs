@@ -7,12 +7,12 @@ use domain::ids::{AdvertiserId, OfferId};
 use domain::money::Amount;
 use domain::network::{Approval, Attribution, Offer, OfferStatus};
 use domain::network_change::{CreateOffer, OfferChange};
-use domain::pricing::{PriceType, Rate};
+use domain::pricing::Side;
 use domain::tokens::UrlTemplate;
 use serde::Serialize;
 
 use super::advertisers::name;
-use super::fields::{RedirectView, expires, redirect, redirect_view, starts};
+use super::fields::{RedirectView, expires, price_type, rate, redirect, redirect_view, starts};
 use super::view::{Answer, Money, cut};
 use crate::Web;
 use crate::extract::Keyed;
@@ -25,7 +25,7 @@ const SESSION_HOURS_DEFAULT: u32 = 720;
 /// A year.
 const SESSION_HOURS_MAX: i64 = 8760;
 /// A year.
-const THROW_OUT_SECONDS_MAX: u32 = 31_536_000;
+const SECONDS_MAX: u32 = 31_536_000;
 
 /// Everything about an offer that can be set.
 const FIELDS: &[&str] = &[
@@ -52,6 +52,10 @@ const FIELDS: &[&str] = &[
     "thank_you_url",
     "attribution",
     "throw_out_seconds",
+    "approval_delay_hours",
+    "min_conversion_seconds",
+    "max_conversion_seconds",
+    "allow_pixel_payout",
     "vertical_id",
 ];
 
@@ -102,6 +106,10 @@ struct OfferView {
     thank_you_url: Option<String>,
     attribution: &'static str,
     throw_out_seconds: Option<u32>,
+    approval_delay_hours: Option<serde_json::Number>,
+    min_conversion_seconds: Option<u32>,
+    max_conversion_seconds: Option<u32>,
+    allow_pixel_payout: bool,
 }
 
 fn view(web: &Web, offer: &Offer, revenue: bool) -> OfferView {
@@ -132,6 +140,10 @@ fn view(web: &Web, offer: &Offer, revenue: bool) -> OfferView {
         thank_you_url: offer.thank_you_url.as_ref().map(|it| it.as_str().to_owned()),
         attribution: offer.attribution.name(),
         throw_out_seconds: offer.throw_out_seconds,
+        approval_delay_hours: offer.approval_delay_seconds.map(hours),
+        min_conversion_seconds: offer.min_conversion_seconds,
+        max_conversion_seconds: offer.max_conversion_seconds,
+        allow_pixel_payout: offer.allow_pixel_payout,
     }
 }
 
@@ -145,8 +157,8 @@ pub(super) async fn create(State(web): State<Web>, keyed: Keyed) -> Answer {
         advertiser_id: params.required_id("advertiser_id")?,
         url: url(&params)?.ok_or_else(|| BadParameter::missing("offer_url"))?,
         status: params.parse("offer_status")?.unwrap_or(OfferStatus::Active),
-        payout: rate(&params, "payout", "payout_type")?,
-        revenue: rate(&params, "revenue", "revenue_type")?,
+        payout: rate(&params, Side::Payout)?,
+        revenue: rate(&params, Side::Revenue)?,
         currency: params.parse("currency")?.unwrap_or(web.app.settings().currency),
         session_seconds: session_seconds(&params)?.unwrap_or(SESSION_HOURS_DEFAULT * 3600),
         approval: params.parse("conversion_approval")?.unwrap_or(Approval::Auto),
@@ -161,7 +173,11 @@ pub(super) async fn create(State(web): State<Web>, keyed: Keyed) -> Answer {
         redirect: redirect(&params)?.flatten(),
         thank_you_url: params.parse("thank_you_url")?,
         attribution: params.parse("attribution")?.unwrap_or(Attribution::FirstTouch),
-        throw_out_seconds: throw_out(&params)?.flatten(),
+        throw_out_seconds: within(&params, "throw_out_seconds")?.flatten(),
+        approval_delay_seconds: approval_delay(&params)?.flatten(),
+        min_conversion_seconds: within(&params, "min_conversion_seconds")?.flatten(),
+        max_conversion_seconds: within(&params, "max_conversion_seconds")?.flatten(),
+        allow_pixel_payout: params.boolean("allow_pixel_payout")?.unwrap_or(false),
     };
     let offer = web.app.create_offer(&caller, create).await?;
     Ok(web.success(One { offer: view(&web, &offer, true) }))
@@ -176,9 +192,9 @@ pub(super) async fn update(State(web): State<Web>, keyed: Keyed) -> Answer {
         name: name(&params, "offer_name")?,
         url: url(&params)?,
         status: params.parse("offer_status")?,
-        payout_type: price_type(&params, "payout_type")?,
+        payout_type: price_type(&params, Side::Payout)?,
         payout: params.parse("payout")?,
-        revenue_type: price_type(&params, "revenue_type")?,
+        revenue_type: price_type(&params, Side::Revenue)?,
         revenue: params.parse("revenue")?,
         session_seconds: session_seconds(&params)?,
         approval: params.parse("conversion_approval")?,
@@ -193,7 +209,11 @@ pub(super) async fn update(State(web): State<Web>, keyed: Keyed) -> Answer {
         redirect: redirect(&params)?,
         thank_you_url: params.change("thank_you_url")?,
         attribution: params.parse("attribution")?,
-        throw_out_seconds: throw_out(&params)?,
+        throw_out_seconds: within(&params, "throw_out_seconds")?,
+        approval_delay_seconds: approval_delay(&params)?,
+        min_conversion_seconds: within(&params, "min_conversion_seconds")?,
+        max_conversion_seconds: within(&params, "max_conversion_seconds")?,
+        allow_pixel_payout: params.boolean("allow_pixel_payout")?,
     };
     let offer = web.app.update_offer(&caller, params.required_id("offer_id")?, change).await?;
     Ok(web.success(One { offer: view(&web, &offer, true) }))
@@ -240,20 +260,6 @@ fn hosts(params: &Params) -> Result<Option<Vec<HostPattern>>, BadParameter> {
     Ok(Some(hosts))
 }
 
-fn price_type(params: &Params, name: &str) -> Result<Option<PriceType>, BadParameter> {
-    let read = |text| {
-        PriceType::from_name(text).ok_or_else(|| BadParameter::invalid(name, "cpa or revshare is expected"))
-    };
-    params.get(name).map(read).transpose()
-}
-
-fn rate(params: &Params, number: &str, kind: &str) -> Result<Rate, BadParameter> {
-    Ok(Rate {
-        price_type: price_type(params, kind)?.unwrap_or(PriceType::Cpa),
-        number: params.parse(number)?.unwrap_or(Amount::ZERO),
-    })
-}
-
 /// `session_hours`, or CAKE's `click_cookie_days`; both together must agree.
 fn session_seconds(params: &Params) -> Result<Option<u32>, BadParameter> {
     let hours = seconds(params, "session_hours", 3600)?;
@@ -275,13 +281,15 @@ fn seconds(params: &Params, name: &str, unit_seconds: i64) -> Result<Option<u32>
     Ok(u32::try_from(seconds).ok())
 }
 
-fn throw_out(params: &Params) -> Result<Option<Option<u32>>, BadParameter> {
-    let name = "throw_out_seconds";
-    if params.clears(name) {
-        Ok(Some(None))
-    } else {
-        Ok(params.whole(name, THROW_OUT_SECONDS_MAX)?.map(Some))
-    }
+/// `approval_delay_hours`; sent empty or `null` it is taken away.
+fn approval_delay(params: &Params) -> Result<Option<Option<u32>>, BadParameter> {
+    let name = "approval_delay_hours";
+    if params.clears(name) { Ok(Some(None)) } else { Ok(seconds(params, name, 3600)?.map(Some)) }
+}
+
+/// A number of seconds; sent empty or `null` it is taken away.
+fn within(params: &Params, name: &str) -> Result<Option<Option<u32>>, BadParameter> {
+    if params.clears(name) { Ok(Some(None)) } else { Ok(params.whole(name, SECONDS_MAX)?.map(Some)) }
 }
 
 /// Hours as a decimal number, as short as it can be written.

@@ -17,7 +17,7 @@ use crate::params::Params;
 /// The most rows of one page.
 const ROWS_MAX: u32 = 5000;
 /// The last position: room enough between any two rules.
-const POSITION_MAX: u32 = 1_000_000;
+pub(super) const POSITION_MAX: u32 = 1_000_000;
 
 /// Everything about a rule that can be set, beside what it targets.
 const FIELDS: &[&str] = &["position", "rule_type", "rule_status", "redirect_url", "redirect_offer_id"];

@@ -1,4 +1,4 @@
-//! Whose address a click came from. What a header says counts only if whoever sent it is a trusted
+//! Whose address a click or a call came from. What a header says counts only if whoever sent it is a trusted
 //! proxy; walking back from there, the first address that is no trusted proxy is the visitor's.
 
 use std::net::{IpAddr, SocketAddr};
@@ -9,7 +9,7 @@ use ipnet::IpNet;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The visitor's address.
-pub(super) fn of(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+pub(crate) fn of(peer: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
     let mut address = peer.ip().to_canonical();
     if !is_trusted(&address) {

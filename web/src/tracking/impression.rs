@@ -12,7 +12,7 @@ use super::{QUERY_BYTES_MAX, host};
 use crate::Web;
 
 /// One transparent pixel.
-const GIF: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
+pub(super) const GIF: &[u8] = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
 
 pub(super) fn answer(web: &Web, request: &Parts) -> Response<Body> {
     let query = request.uri.query().unwrap_or_default();

@@ -346,6 +346,7 @@ fn kept(conversion: Conversion) -> Conversion {
         order_id: kept(&conversion.order_id),
         adv: conversion.adv.each_ref().map(kept),
         sub_ids: conversion.sub_ids.each_ref().map(kept),
+        details: kept(&conversion.details),
         ..conversion
     }
 }
@@ -356,15 +357,15 @@ const INSERT_CONVERSION: &str = "-- insert_conversion\n\
     sub_id_1, sub_id_2, sub_id_3, sub_id_4, sub_id_5, country, device, currency, exchange_rate, amount, \
     original_payout, payout_scope, payout_rule_id, payout_rule_version, \
     original_revenue, revenue_scope, revenue_rule_id, revenue_rule_version, \
-    door, batch_id, cap_id, approve_at, status, price_payout, price_revenue, payout, revenue, \
+    door, batch_id, cap_id, approve_at, details, status, price_payout, price_revenue, payout, revenue, \
     click_date, conversion_date, recorded_at, last_updated) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, \
     ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
     ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, \
     ?25, ?26, ?27, ?28, \
     ?29, ?30, ?31, ?32, \
-    ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41, \
-    ?42, ?43, ?44, ?45) RETURNING conversion_id";
+    ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, \
+    ?43, ?44, ?45, ?46) RETURNING conversion_id";
 
 fn conversion_row(it: &Conversion) -> Vec<Value<'_>> {
     let [adv1, adv2, adv3, adv4, adv5] = &it.adv;
@@ -378,7 +379,7 @@ fn conversion_row(it: &Conversion) -> Vec<Value<'_>> {
         it.exchange_rate, it.price.amount,
         it.price.payout, payout_source.scope.name(), payout_source.rule.map(|it| it.0), payout_source.rule.map(|it| it.1),
         it.price.revenue, revenue_source.scope.name(), revenue_source.rule.map(|it| it.0), revenue_source.rule.map(|it| it.1),
-        it.door.name(), it.batch_id, it.cap_id, it.approve_at, it.standing.status.name(),
+        it.door.name(), it.batch_id, it.cap_id, it.approve_at, &it.details, it.standing.status.name(),
         it.standing.price.payout, it.standing.price.revenue, it.payout(), it.revenue(),
         it.click_id.time(), it.conversion_date, it.recorded_at, it.last_updated,
     ];
@@ -397,6 +398,7 @@ fn insert_attempts(
 }
 
 fn attempt(call: &ConversionCall, recorded: &Recorded) -> Attempt {
+    let origin = call.details.origin;
     let (outcome, conversion_id) = match recorded {
         Recorded::New(conversion) => ("recorded", Some(conversion.id)),
         Recorded::Same { first, conflict: true } => ("repeated_with_conflict", Some(first.id)),
@@ -405,17 +407,17 @@ fn attempt(call: &ConversionCall, recorded: &Recorded) -> Attempt {
         Recorded::Refused(refusal) => (refusal.code(), None),
     };
     Attempt {
-        door: call.door,
+        door: origin.door,
         offer_id: Some(call.offer_id),
         event_id: call.event_id,
         received_at: call.received_at,
         key_id: call.key_id,
-        address: call.address.clone(),
+        address: origin.ip_address.map(|it| it.to_string()).unwrap_or_default(),
         batch_id: call.batch_id,
         click_id: call.click_id.clone(),
         unique_id: call.unique_id.clone(),
         outcome: outcome.to_owned(),
-        reason: String::new(),
+        reason: origin.remark.map(|it| it.text().to_owned()).unwrap_or_default(),
         conversion_id,
         raw: call.raw.clone(),
     }
