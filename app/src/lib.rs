@@ -1,12 +1,16 @@
 //! What Crumb does. A use case is a file named for what it does; each asks first whether its caller
 //! may. Blocking parts (`journal`, `archive`, `ledger`) become async here and nowhere else.
 
+mod adjust_conversion;
+mod adjust_conversions;
 mod administer;
 mod agents;
+mod approve;
 mod authenticate;
 mod chance;
 mod click_caps;
 mod clock;
+mod close_statement;
 mod compact;
 mod conversion_writer;
 mod erase;
@@ -15,16 +19,23 @@ mod fingerprints;
 mod impressions;
 mod keys;
 mod lane;
+mod list_adjustments;
+mod list_balances;
+mod list_batches;
 mod list_clicks;
 mod list_conversions;
+mod list_entries;
 mod list_network;
 mod list_prices;
+mod list_statements;
 pub mod metrics;
 mod network;
 mod nodes;
 mod open;
+mod parties;
 mod pixel_limit;
 mod places;
+mod read_statement;
 mod record_click;
 mod record_conversion;
 mod record_conversions;
@@ -38,7 +49,9 @@ mod sequence;
 mod set_prices;
 mod sink;
 mod suppress;
+mod undo_batch;
 mod upkeep;
+mod verify;
 mod visitors;
 
 use std::collections::HashMap;
@@ -59,26 +72,39 @@ use journal::Journal;
 use ledger::{Key, KeyHash, Ledger};
 use tokio::sync::Semaphore;
 
+pub use adjust_conversion::{AdjustConversion, AdjustConversionError, AdjustedConversion, WhichConversion};
+pub use adjust_conversions::{
+    ADJUSTED_MAX, AdjustConversionsError, AdjustedMany, Foreseen, Left, Tally, Totals,
+};
 pub use administer::ChangeError;
+pub use approve::Approver;
 pub use chance::Chance;
 pub use clock::Clock;
+pub use close_statement::CloseStatementError;
 pub use conversion_writer::ConversionWriter;
 pub use failure::Failure;
 pub use impressions::ImpressionWriter;
 pub use keys::{CreateKeyError, KeyTerms, NewKey, create_key};
 pub use lane::Lane;
+pub use ledger::{AdjustmentFilter, Batch, EntryFilter, NotClosed, Page, StatementFilter, StatementLine};
+pub use list_adjustments::AdjustmentList;
+pub use list_balances::{BalanceRow, ListBalances};
 pub use list_clicks::{ClickList, ClickRow, ListClicks};
 pub use list_conversions::{ConversionList, ConversionRow};
+pub use list_statements::{StatementList, StatementRow};
 pub use nodes::own_segments;
 pub use open::{OpenError, Opened, Parts, open};
 pub use places::{PlaceFileError, PlaceFiles};
+pub use read_statement::StatementLines;
 pub use record_click::{NotSent, Remember, Sent, Visit};
 pub use record_conversion::{RecordConversionError, RecordedConversion, SentCall};
 pub use record_pixel::PixelCall;
 pub use record_server_click::{RecordClickError, ServerClick};
 pub use seal::Sealer;
 pub use suppress::{BadValues, Suppressed};
+pub use undo_batch::UndoBatchError;
 pub use upkeep::{Upkeep, UpkeepSettings};
+pub use verify::{Listener, Unchecked, Verified, Verify, VerifyError};
 pub use visitors::{OFFER_COOKIE, VISITOR_COOKIE};
 
 /// What the operator has set, as far as the use cases care.
@@ -133,6 +159,7 @@ pub struct App {
     conversions: conversion_writer::Queue,
     impressions: impressions::ImpressionCounter,
     questions: Arc<Semaphore>,
+    downloads: Arc<Semaphore>,
     pixel_limit: pixel_limit::PixelLimit,
     device_search: Arc<Semaphore>,
     metrics: metrics::Metrics,

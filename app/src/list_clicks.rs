@@ -8,7 +8,7 @@ use domain::archive_query::{ClickFilter, ClickPage};
 use domain::click::Click;
 use domain::ids::{AffiliateId, ClickId, ConversionId, OfferId};
 use jiff::{Timestamp, ToSpan};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::failure::blocking;
 use crate::{App, Failure};
@@ -80,11 +80,20 @@ impl App {
 
     /// A turn to ask: questions are bounded, so that they never crowd out what visitors wait for.
     pub(crate) async fn turn(&self) -> Result<OwnedSemaphorePermit, Failure> {
-        let turn = Arc::clone(&self.questions).acquire_owned();
-        match tokio::time::timeout(TURN_MAX, turn).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => Err(Failure::Overloaded),
-        }
+        turn_of(&self.questions).await
+    }
+
+    /// A turn to send what is as long as it is. It is given back when the last of it is read, so these
+    /// have turns of their own.
+    pub(crate) async fn download(&self) -> Result<OwnedSemaphorePermit, Failure> {
+        turn_of(&self.downloads).await
+    }
+}
+
+async fn turn_of(turns: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Failure> {
+    match tokio::time::timeout(TURN_MAX, Arc::clone(turns).acquire_owned()).await {
+        Ok(Ok(permit)) => Ok(permit),
+        Ok(Err(_)) | Err(_) => Err(Failure::Overloaded),
     }
 }
 

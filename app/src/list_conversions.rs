@@ -53,15 +53,21 @@ impl App {
     }
 }
 
+impl ConversionRow {
+    /// The conversion with its names.
+    pub(crate) fn of(conversion: Conversion, network: &Network) -> Self {
+        let offer = network.offer(conversion.offer_id);
+        let affiliate = network.affiliate(conversion.affiliate_id);
+        Self {
+            offer_name: offer.map(|it| it.name.clone()).unwrap_or_default(),
+            affiliate_name: affiliate.map(|it| it.name.clone()).unwrap_or_default(),
+            conversion,
+        }
+    }
+}
+
 fn named(page: ConversionPage, network: &Network, revenue: bool) -> ConversionList {
-    let row = |conversion: Conversion| ConversionRow {
-        offer_name: network.offer(conversion.offer_id).map(|it| it.name.clone()).unwrap_or_default(),
-        affiliate_name: network
-            .affiliate(conversion.affiliate_id)
-            .map(|it| it.name.clone())
-            .unwrap_or_default(),
-        conversion,
-    };
+    let row = |conversion| ConversionRow::of(conversion, network);
     ConversionList {
         total: page.total,
         rows: page.conversions.into_iter().map(row).collect(),

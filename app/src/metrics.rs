@@ -28,6 +28,12 @@ pub struct Metrics {
     pub conversions_repeated: Counter,
     /// Conversion calls refused.
     pub conversions_refused: Counter,
+    /// Adjustments somebody made.
+    pub adjustments: Counter,
+    /// Conversions approved by themselves.
+    pub conversions_approved: Counter,
+    /// Attempts to approve what is due that failed.
+    pub approval_failures: Counter,
     /// Calls of `p.ashx` beyond the limit of their address.
     pub pixel_calls_limited: Counter,
     /// Segments sealed since the start.
@@ -66,6 +72,10 @@ impl Default for Metrics {
         let conversions_repeated =
             counter("conversions_repeated", "Conversion calls answered with the original");
         let conversions_refused = counter("conversions_refused", "Conversion calls refused");
+        let adjustments = counter("adjustments", "Adjustments of conversions that somebody made");
+        let conversions_approved =
+            counter("conversions_approved", "Conversions approved by themselves when their time had come");
+        let approval_failures = counter("approval_failures", "Failed attempts to approve what is due");
         let pixel_calls_limited =
             counter("pixel_calls_limited", "Calls of p.ashx beyond the limit of their address");
         let segments_sealed = counter("segments_sealed", "Segments sealed since the start");
@@ -99,6 +109,9 @@ impl Default for Metrics {
             conversions_recorded,
             conversions_repeated,
             conversions_refused,
+            adjustments,
+            conversions_approved,
+            approval_failures,
             pixel_calls_limited,
             segments_sealed,
             seal_failures,

@@ -24,12 +24,16 @@ use crate::places::{PlaceFileError, PlaceFiles, Places};
 use crate::sequence::Sequence;
 use crate::visitors::Footprints;
 use crate::{
-    App, Chance, Clock, ConversionWriter, ImpressionWriter, Sealer, Settings, Upkeep, UpkeepSettings,
+    App, Approver, Chance, Clock, ConversionWriter, ImpressionWriter, Sealer, Settings, Upkeep,
+    UpkeepSettings,
 };
 use crate::{click_caps, conversion_writer, impressions, lane, metrics, sink};
 
 /// Segments whose page index stays in memory, some 0.7 MB each: more than a hundred million clicks have.
 const METADATA_CACHE_MAX: usize = 1024;
+
+/// Statements sent at the same time, however slowly they are taken: each holds a reader of the ledger.
+const DOWNLOADS_MAX: usize = 4;
 
 /// What a running product is made of.
 pub struct Parts {
@@ -90,6 +94,8 @@ pub struct Opened {
     pub sealer: Sealer,
     /// Keeps segments.
     pub upkeep: Upkeep,
+    /// Approves conversions whose time has come.
+    pub approver: Approver,
     /// Records conversions.
     pub conversion_writer: ConversionWriter,
     /// Writes impressions down.
@@ -146,6 +152,12 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
         spoiled: HashSet::new(),
         erasing: None,
     };
+    let approver = Approver {
+        clock: Arc::clone(&clock),
+        ledger: Arc::clone(&ledger),
+        approved: metrics.conversions_approved.clone(),
+        failures: metrics.approval_failures.clone(),
+    };
     let (conversions, conversion_writer) =
         conversion_writer::channel(Arc::clone(&ledger), settings.conversions_waiting_max);
     let (impressions, impression_writer) =
@@ -175,6 +187,7 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
         conversions,
         impressions,
         questions: Arc::new(Semaphore::new(settings.questions_max)),
+        downloads: Arc::new(Semaphore::new(DOWNLOADS_MAX)),
         pixel_limit: PixelLimit::new(settings.pixel_calls_per_second, settings.pixel_allow_list.clone()),
         device_search: Arc::new(Semaphore::new(1)),
         metrics,
@@ -183,7 +196,7 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
         ledger,
         settings,
     };
-    Ok(Opened { app: Arc::new(app), sealer, upkeep, conversion_writer, impression_writer })
+    Ok(Opened { app: Arc::new(app), sealer, upkeep, approver, conversion_writer, impression_writer })
 }
 
 /// Up to where this node's journal is sealed.

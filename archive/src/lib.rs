@@ -7,6 +7,7 @@ mod device;
 mod error;
 mod folder;
 mod list;
+mod missing;
 mod reached;
 mod recents;
 pub mod record;

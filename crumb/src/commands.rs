@@ -6,6 +6,7 @@ mod demo;
 mod erase;
 mod key;
 mod serve;
+mod verify;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -37,6 +38,8 @@ pub enum Command {
     Config(config::ConfigCommand),
     /// Check settings and data folder, changing nothing.
     Check(check::Check),
+    /// Prove the books, and that every click is where it should be.
+    Verify(verify::Verify),
     /// Erase the visitors' data of clicks.
     Erase(erase::Erase),
 }
@@ -50,6 +53,7 @@ impl Command {
             Self::Key(key) => key.run(),
             Self::Config(config) => Ok(config.run()),
             Self::Check(check) => check.run(),
+            Self::Verify(verify) => verify.run(),
             Self::Erase(erase) => erase.run(),
         }
     }

@@ -60,7 +60,7 @@ pub fn start(
     };
     let (address, tls_address) = sockets[0].addresses()?;
     let parts = parts(config, &folder, clock, chance)?;
-    let Opened { app, sealer, upkeep, conversion_writer, impression_writer } =
+    let Opened { app, sealer, upkeep, approver, conversion_writer, impression_writer } =
         app::open(parts, &folder.segments())?;
     let public_url = Some(config.server.public_url.clone()).filter(|url| !url.is_empty());
     let web = Web::new(
@@ -87,10 +87,11 @@ pub fn start(
     let refreshed = Arc::clone(&app);
     let until = stopped.clone();
     workers.push(spawn.thread("refresh", move || refresh(&refreshed, tls.as_deref(), until))?);
-    let kept = stopped.clone();
+    let (kept, decided) = (stopped.clone(), stopped.clone());
     let background = vec![
         spawn.thread("conversions", move || conversion_writer.run())?,
         spawn.thread("impressions", move || impression_writer.run())?,
+        spawn.thread("approvals", move || approver.run(&|| *decided.borrow()))?,
         spawn.thread("sealer", move || {
             step_back(SEALER_NICENESS);
             sealer.run(&|| *stopped.borrow());

@@ -1,22 +1,28 @@
 //! The v2 JSON API: one list of routes, a file per noun.
 
+mod adjustments;
 mod advertisers;
 mod affiliates;
+mod balances;
 mod batch;
+mod batches;
 mod campaigns;
 mod caps;
 mod clicks;
 mod conversions;
 mod creatives;
 mod cursor;
+mod entries;
 mod events;
 mod exchange_rates;
 mod fields;
 mod landing_pages;
 mod offer_events;
 mod offers;
+mod parties;
 mod price_rules;
 mod rules;
+mod statements;
 mod suppressions;
 mod tier_prices;
 mod view;
@@ -36,6 +42,18 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/api/2/conversion.json", record)
         .route("/api/2/record_conversions.json", post(batch::record))
         .route("/api/2/conversions.json", get(conversions::list))
+        .route("/api/2/update_conversion.json", post(adjustments::update))
+        .route("/api/2/adjust_conversions.json", post(adjustments::adjust_all))
+        .route("/api/2/adjustments.json", get(adjustments::list))
+        .route("/api/2/entries.json", get(entries::list))
+        .route("/api/2/balances.json", get(balances::list))
+        .route("/api/2/batches.json", get(batches::list))
+        .route("/api/2/undo_batch.json", post(batches::undo))
+        .route("/api/2/statement.json", post(statements::close))
+        .route("/api/2/invoices.json", get(statements::list))
+        .route("/api/2/invoice.json", get(statements::one))
+        .route("/api/2/invoice.csv", get(statements::csv))
+        .route("/api/2/invoice.html", get(statements::html))
         .route("/api/2/advertiser.json", post(advertisers::create))
         .route("/api/2/update_advertiser.json", post(advertisers::update))
         .route("/api/2/advertisers.json", get(advertisers::list))

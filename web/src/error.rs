@@ -2,10 +2,14 @@
 
 use std::any::Any;
 
-use app::{ChangeError, Failure, RecordClickError, RecordConversionError};
+use app::{
+    ADJUSTED_MAX, AdjustConversionError, AdjustConversionsError, ChangeError, CloseStatementError, Failure,
+    NotClosed, RecordClickError, RecordConversionError, UndoBatchError,
+};
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use domain::access::NotPermitted;
+use domain::adjustment::Unadjustable;
 use domain::conversion::Refusal;
 use domain::conversion_request::BadParameter;
 use domain::ids::{CapId, ConversionId};
@@ -102,6 +106,11 @@ impl ApiError {
     /// Nothing is at this path.
     pub(crate) fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "Not Found")
+    }
+
+    /// There is no such statement, or none that the caller may see.
+    pub(crate) fn invoice_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "invoice_not_found", "Invoice Not Found")
     }
 
     /// The path takes other methods.
@@ -258,6 +267,84 @@ impl From<RecordConversionError> for ApiError {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "too many calls from this address")
             }
             RecordConversionError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<AdjustConversionError> for ApiError {
+    fn from(error: AdjustConversionError) -> Self {
+        let about = |id, error| Self { conversion_id: Some(id), ..error };
+        match error {
+            AdjustConversionError::BadParameter(bad) => bad.into(),
+            AdjustConversionError::NotFound => {
+                Self::new(StatusCode::NOT_FOUND, "conversion_not_found", "Conversion Not Found")
+            }
+            AdjustConversionError::SeveralEvents => {
+                let message = "the transaction has conversions of several events; say which by event_id";
+                Self::new(StatusCode::CONFLICT, "conflict", message)
+            }
+            AdjustConversionError::Unadjustable(id, why) => {
+                let code = match why {
+                    Unadjustable::Status { .. } => "status_not_allowed",
+                    Unadjustable::Negative | Unadjustable::TooLarge => "amount_out_of_range",
+                };
+                about(id, Self::new(StatusCode::UNPROCESSABLE_ENTITY, code, why.to_string()))
+            }
+            AdjustConversionError::Stated(id, statement_id) => {
+                let message = format!("the conversion is on invoice {statement_id}");
+                about(id, Self::new(StatusCode::UNPROCESSABLE_ENTITY, "already_billed", message))
+            }
+            AdjustConversionError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<AdjustConversionsError> for ApiError {
+    fn from(error: AdjustConversionsError) -> Self {
+        match error {
+            AdjustConversionsError::BadParameter(bad) => bad.into(),
+            AdjustConversionsError::TooMany => {
+                let message = format!("more than {ADJUSTED_MAX} conversions match; narrow the filter");
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_conversions", message)
+            }
+            AdjustConversionsError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<UndoBatchError> for ApiError {
+    fn from(error: UndoBatchError) -> Self {
+        let conflict = |message: String| Self::new(StatusCode::CONFLICT, "conflict", message);
+        match error {
+            UndoBatchError::NotFound => {
+                Self::new(StatusCode::NOT_FOUND, "batch_not_found", "Batch Not Found")
+            }
+            UndoBatchError::Already => conflict("the batch was taken back before".to_owned()),
+            UndoBatchError::Blocked(id, why) => Self {
+                conversion_id: Some(id),
+                ..conflict(format!("conversion {id} has changed since, and stands in the way: {why}"))
+            },
+            UndoBatchError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<CloseStatementError> for ApiError {
+    fn from(error: CloseStatementError) -> Self {
+        match error {
+            CloseStatementError::NoParty(kind) => Rejected::NotFound(kind).into(),
+            CloseStatementError::NotClosed(NotClosed::InFuture) => {
+                BadParameter::invalid("end_date", "not over yet; an invoice ends in the past").into()
+            }
+            CloseStatementError::NotClosed(NotClosed::Closed(id)) => {
+                let message = format!("invoice {id} ends there or later already");
+                Self::new(StatusCode::CONFLICT, "conflict", message)
+            }
+            CloseStatementError::NotClosed(NotClosed::Empty) => {
+                let message = "nothing is open by then: no line that is on no invoice yet and not pending";
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "nothing_to_invoice", message)
+            }
+            CloseStatementError::Failure(failure) => failure.into(),
         }
     }
 }

@@ -188,6 +188,20 @@ impl SegmentReader {
         Ok(clicks)
     }
 
+    /// Of `ids`, which ascend, those that are not here.
+    pub fn missing(&self, ids: &[ClickId]) -> Result<Vec<ClickId>, ArchiveError> {
+        let (mut missing, mut wanted) = (Vec::new(), ids.iter().copied().peekable());
+        for start in (0..self.rows).step_by(CHUNK_ROWS) {
+            let rows = start..self.rows.min(start + CHUNK_ROWS);
+            for id in self.ids(slice::from_ref(&rows))? {
+                missing.extend(std::iter::from_fn(|| wanted.next_if(|it| *it < id)));
+                while wanted.next_if_eq(&id).is_some() {}
+            }
+        }
+        missing.extend(wanted);
+        Ok(missing)
+    }
+
     /// The row of `id`, or the row before which it would stand.
     fn position(&self, id: ClickId) -> Result<Result<usize, usize>, ArchiveError> {
         let id_bytes = id.to_bytes();

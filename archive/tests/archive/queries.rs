@@ -69,6 +69,19 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
+    fn the_ids_a_segment_lacks_are_those_of_no_click_in_it(
+        rows in 1u64..20_000,
+        mut asked in prop::collection::vec(any_bound(), 0..50),
+    ) {
+        let own = clicks(0..rows);
+        let (shelf, segment) = Shelf::sealed(&own);
+        asked.sort_unstable();
+        let mut expected = asked.clone();
+        expected.retain(|id| own.binary_search_by_key(id, |click| click.id).is_err());
+        prop_assert_eq!(shelf.archive.missing_from(&segment, &asked).expect("readable"), expected);
+    }
+
+    #[test]
     fn the_newest_click_of_a_device_equals_a_naive_scan(
         files in any_files(),
         questions in prop::collection::vec((any_filter(), 0u64..7000, 0usize..4000), 12),

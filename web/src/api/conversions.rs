@@ -164,7 +164,7 @@ struct AffiliateName {
 /// A listed conversion as documented, field by field in order; ours follow. Revenue is left out for
 /// those who may not see it.
 #[derive(Serialize)]
-struct ConversionView {
+pub(super) struct ConversionView {
     conversion_id: u64,
     offer: OfferName,
     affiliate: AffiliateName,
@@ -239,7 +239,7 @@ fn query(web: &Web, params: &Params, page: Page) -> Result<ConversionQuery, BadP
             offer_id: params.id("offer_id")?,
             affiliate_id: params.id("affiliate_id")?,
             advertiser_id: params.id("advertiser_id")?,
-            statuses: statuses(params)?,
+            statuses: statuses(params, "conversion_status")?,
             updated_since,
         },
         sort: params.parse("sort_field")?.unwrap_or(sort_default),
@@ -249,8 +249,8 @@ fn query(web: &Web, params: &Params, page: Page) -> Result<ConversionQuery, BadP
     })
 }
 
-fn statuses(params: &Params) -> Result<Vec<ConversionStatus>, BadParameter> {
-    let name = "conversion_status";
+/// A comma list of statuses.
+pub(super) fn statuses(params: &Params, name: &str) -> Result<Vec<ConversionStatus>, BadParameter> {
     let Some(list) = params.get(name) else { return Ok(Vec::new()) };
     list.split(',')
         .map(|word| {
@@ -260,7 +260,7 @@ fn statuses(params: &Params) -> Result<Vec<ConversionStatus>, BadParameter> {
         .collect()
 }
 
-fn listed_view(web: &Web, row: ConversionRow, revenue: bool) -> ConversionView {
+pub(super) fn listed_view(web: &Web, row: ConversionRow, revenue: bool) -> ConversionView {
     let ConversionRow { conversion, offer_name, affiliate_name } = row;
     let shown = |amount| revenue.then_some(Money(amount));
     let pricing = pricing_view(&conversion, revenue);

@@ -1,0 +1,223 @@
+//! Statements, which the API calls invoices as CAKE does: closing them, lists, and one as JSON, as a
+//! sheet (`sheet`) or as a page to print (`page`).
+
+mod page;
+mod sheet;
+
+use app::{Failure, StatementFilter, StatementLine, StatementLines, StatementRow};
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use domain::access::Caller;
+use domain::conversion_request::BadParameter;
+use domain::ids::StatementId;
+use domain::statement::{Party, Statement};
+use futures_util::stream;
+use hyper::header::{self, HeaderName, HeaderValue};
+use jiff::{Timestamp, ToSpan};
+use serde::Serialize;
+
+use super::clicks::range;
+use super::parties::{PartyView, account, party, party_view};
+use super::view::{Answer, Money};
+use crate::Web;
+use crate::error::ApiError;
+use crate::extract::Keyed;
+use crate::params::Params;
+
+/// The most rows of one page.
+const ROWS_MAX: u32 = 5000;
+
+#[derive(Serialize)]
+struct One {
+    invoice: InvoiceView,
+}
+
+#[derive(Serialize)]
+struct WithLines {
+    invoice: InvoiceView,
+    total_rows: u64,
+    lines: Vec<LineView>,
+}
+
+#[derive(Serialize)]
+struct List {
+    total_rows: u64,
+    invoices: Vec<InvoiceView>,
+}
+
+#[derive(Serialize)]
+struct InvoiceView {
+    invoice_id: u64,
+    #[serde(flatten)]
+    party: PartyView,
+    invoice_date: String,
+    start_date: Option<String>,
+    end_date: String,
+    lines: u64,
+    total: Money,
+    currency: String,
+}
+
+/// A line, with its amount as the party reads it.
+#[derive(Serialize)]
+struct LineView {
+    conversion_id: u64,
+    adjustment: u32,
+    offer_id: u32,
+    conversion_date: String,
+    effective_date: String,
+    unique_id: String,
+    amount: Money,
+    note: String,
+}
+
+fn view(web: &Web, row: StatementRow) -> InvoiceView {
+    let StatementRow { statement, party_name } = row;
+    InvoiceView {
+        invoice_id: statement.id.0,
+        party: party_view(statement.party, party_name),
+        invoice_date: web.date(statement.closed_at),
+        start_date: statement.from.map(|it| web.date(it)),
+        end_date: web.date(last_moment(&statement)),
+        lines: statement.lines,
+        total: Money(statement.total),
+        currency: statement.currency.to_string(),
+    }
+}
+
+/// Dates print to the second, and the end of a range is the last second in it.
+fn last_moment(statement: &Statement) -> Timestamp {
+    statement.until.saturating_sub(1.microsecond()).unwrap_or(statement.until)
+}
+
+fn line_view(web: &Web, party: Party, line: StatementLine) -> LineView {
+    LineView {
+        conversion_id: line.entry.conversion_id.0,
+        adjustment: line.entry.booking,
+        offer_id: line.entry.offer_id.0,
+        conversion_date: web.date(line.conversion_date),
+        effective_date: web.date(line.entry.effective),
+        unique_id: line.unique_id,
+        amount: Money(party.reads(line.entry.line.amount)),
+        note: line.note,
+    }
+}
+
+/// Closes a statement.
+pub(super) async fn close(State(web): State<Web>, keyed: Keyed) -> Answer {
+    let Keyed { caller, params, .. } = keyed;
+    caller.may_administer()?;
+    params.only(&["affiliate_id", "advertiser_id", "currency", "end_date"])?;
+    let party = party(&params)?.ok_or_else(|| BadParameter::missing("affiliate_id"))?;
+    let zone = &web.app.settings().zone;
+    let until = params.date("end_date", zone)?.ok_or_else(|| BadParameter::missing("end_date"))?.end(zone);
+    let closed = web.app.close_statement(&caller, party, params.parse("currency")?, until).await?;
+    Ok(web.success(One { invoice: view(&web, closed) }))
+}
+
+/// Lists statements, the latest first.
+pub(super) async fn list(State(web): State<Web>, keyed: Keyed) -> Answer {
+    let Keyed { caller, params, .. } = keyed;
+    let page = params.page(ROWS_MAX)?;
+    let (from, until) = range(&params, &web.app.settings().zone)?;
+    let filter = StatementFilter { party: party(&params)?, account: account(&params)?, from, until };
+    let found = web.app.list_statements(&caller, filter, page.offset, page.limit).await?;
+    let invoices = found.rows.into_iter().map(|it| view(&web, it)).collect();
+    Ok(web.listed(page, List { total_rows: found.total, invoices }))
+}
+
+/// One statement with a page of its lines.
+pub(super) async fn one(State(web): State<Web>, keyed: Keyed) -> Answer {
+    let Keyed { caller, params, .. } = keyed;
+    let (page, id) = (params.page(ROWS_MAX)?, invoice_id(&params)?);
+    let found = web.app.find_statement(&caller, id, page.offset, page.limit).await?;
+    let (row, lines) = found.ok_or_else(ApiError::invoice_not_found)?;
+    let (party, total_rows) = (row.statement.party, row.statement.lines);
+    let lines = lines.into_iter().map(|it| line_view(&web, party, it)).collect();
+    Ok(web.listed(page, WithLines { invoice: view(&web, row), total_rows, lines }))
+}
+
+fn invoice_id(params: &Params) -> Result<StatementId, BadParameter> {
+    params.required_id("invoice_id")
+}
+
+/// One statement with all its lines, for a spreadsheet.
+pub(super) async fn csv(State(web): State<Web>, keyed: Keyed) -> Answer {
+    let Keyed { caller, params, .. } = keyed;
+    let (row, lines) = read(&web, &caller, &params).await?;
+    let file = format!("attachment; filename=\"invoice-{}.csv\"", row.statement.id);
+    let disposition = (header::CONTENT_DISPOSITION, HeaderValue::try_from(file).expect("plain ASCII"));
+    let sheet = sheet::Sheet::new(web, row.statement);
+    Ok(streamed(lines, sheet, "text/csv; charset=utf-8", disposition))
+}
+
+/// One statement with all its lines, to be printed.
+pub(super) async fn html(State(web): State<Web>, keyed: Keyed) -> Answer {
+    let Keyed { caller, params, .. } = keyed;
+    let (row, lines) = read(&web, &caller, &params).await?;
+    // Nothing on it comes from elsewhere, whatever a text on it says.
+    let policy = "default-src 'none'; style-src 'unsafe-inline'";
+    let policy = (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    Ok(streamed(lines, page::Page::new(web, row), "text/html; charset=utf-8", policy))
+}
+
+async fn read(
+    web: &Web,
+    caller: &Caller,
+    params: &Params,
+) -> Result<(StatementRow, StatementLines), ApiError> {
+    let found = web.app.read_statement(caller, invoice_id(params)?).await?;
+    found.ok_or_else(ApiError::invoice_not_found)
+}
+
+/// A form that a statement is written in, piece by piece.
+trait Form: Send + 'static {
+    /// What comes before the first line.
+    fn head(&self) -> Vec<u8>;
+    /// Some lines.
+    fn lines(&self, lines: Vec<StatementLine>) -> Vec<u8>;
+    /// What comes after the last line.
+    fn tail(&self) -> Vec<u8>;
+}
+
+/// How far a statement has been written.
+enum Written {
+    Nothing,
+    Lines,
+    All,
+}
+
+/// An answer that is written while the lines are read. Where they break off so does the connection: what
+/// arrives whole is whole.
+fn streamed<F: Form + Sync>(
+    lines: StatementLines,
+    form: F,
+    content_type: &'static str,
+    more: (HeaderName, HeaderValue),
+) -> Response {
+    let pieces = stream::unfold((lines, form, Written::Nothing), |(mut lines, form, written)| async move {
+        let (piece, written): (Result<Vec<u8>, Failure>, _) = match written {
+            Written::Nothing => (Ok(form.head()), Written::Lines),
+            Written::Lines => match lines.next().await {
+                Some(Ok(portion)) => (Ok(form.lines(portion)), Written::Lines),
+                Some(Err(failure)) => (Err(failure), Written::All),
+                None => (Ok(form.tail()), Written::All),
+            },
+            Written::All => return None,
+        };
+        let piece = piece.inspect_err(|failure| {
+            let error = failure as &dyn std::error::Error;
+            tracing::error!(error, "a statement broke off while it was sent");
+        });
+        Some((piece.map(Bytes::from), (lines, form, written)))
+    });
+    let mut response = Body::from_stream(pieces).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(more.0, more.1);
+    response
+}
