@@ -2,7 +2,6 @@
 
 use domain::access::{Grant, Scope};
 use domain::ids::OfferId;
-use ledger::ConversionBook as _;
 use ledger::Location;
 use serde_json::{Value, json};
 use testkit::{Answer, Client, TestServer};

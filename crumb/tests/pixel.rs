@@ -1,6 +1,5 @@
 //! `p.ashx`: conversions without a key, from pages and servers.
 
-use ledger::ConversionBook as _;
 use ledger::Location;
 use serde_json::Value;
 use testkit::{Answer, TestServer};
