@@ -8,6 +8,7 @@ use domain::conversion::Conversion;
 use domain::conversion_query::ConversionFilter;
 use domain::entry::{Entry, Line};
 use domain::ids::{ConversionId, EventId, OfferId, StatementId};
+use domain::statement::Party;
 use domain::status::ConversionStatus;
 use jiff::Timestamp;
 
@@ -130,7 +131,7 @@ impl<D: Database> AdjustmentBook for Book<D> {
         wanted.and_some("conversion_id =", filter.conversion_id);
         wanted.and_some("offer_id =", filter.offer_id);
         wanted.and_some("account =", filter.party.map(|it| it.account().name()));
-        wanted.and_some("party_id =", filter.party.map(|it| it.id()));
+        wanted.and_some("party_id =", filter.party.map(Party::id));
         wanted.and_some("statement_id =", filter.statement_id);
         wanted.and_some("effective >=", filter.from);
         wanted.and_some("effective <", filter.until);
