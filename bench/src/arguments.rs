@@ -41,6 +41,12 @@ pub struct Arguments {
     /// Clicks of the scale part; 100,000,000 take some 9 GB in the folder for temporary files
     #[arg(long, default_value_t = 100_000_000, value_parser = clap::value_parser!(u64).range(1000..=400_000_000))]
     pub scale_clicks: u64,
+    /// Conversions of the books part
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(20_000..=100_000_000))]
+    pub books: u64,
+    /// An empty PostgreSQL database for the books part, as `database.url` names it [default: a SQLite file]
+    #[arg(long, value_name = "URL")]
+    pub database: Option<String>,
     /// A file in MaxMind's format that tells countries [default: what scripts/country-file fetches]
     #[arg(long, value_name = "FILE")]
     pub country_file: Option<PathBuf>,
@@ -64,6 +70,8 @@ pub enum Part {
     Restart,
     /// Redirects while sealing and questions go on
     Beside,
+    /// The ledger by itself: conversions when few and when many (--books) are stored, and pages
+    Books,
     /// A million clicks beside a hundred million (--scale-clicks); only when named
     Scale,
 }

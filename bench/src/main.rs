@@ -5,6 +5,7 @@ mod addresses;
 mod agents;
 mod arguments;
 mod beside;
+mod books;
 mod client;
 mod conversions;
 mod day;
@@ -82,6 +83,9 @@ async fn measure(arguments: &Arguments, folder: &Path) -> anyhow::Result<Report>
     }
     if [Part::Conversions, Part::Lookups, Part::Storage].into_iter().any(|part| arguments.wants(part)) {
         measure_a_day(arguments, folder, &template, &day, &mut report).await?;
+    }
+    if arguments.wants(Part::Books) {
+        books::measure(arguments, folder, &mut report)?;
     }
     if arguments.wants(Part::Restart) {
         restart::measure(arguments, folder, &template, &day, &mut report).await?;
