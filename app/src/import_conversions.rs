@@ -675,3 +675,52 @@ fn repeat(call: &ConversionCall, first: ConversionId) -> Attempt {
         raw: call.raw.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::access::{Grant, Scope};
+
+    use super::*;
+    use crate::sample;
+
+    fn caller(scope: Scope) -> Caller {
+        Caller { key_id: KeyId(1), name: "test".into(), grant: Grant::of(scope) }
+    }
+
+    fn file(rows: usize) -> ImportConversions {
+        ImportConversions {
+            text: format!("conversion_id,payout\n{}", "7,1\n".repeat(rows)).into_bytes(),
+            is_dry_run: false,
+            batch_id: None,
+            note: String::new(),
+            ignore_unknown: false,
+            first_line: None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_waits_for_its_turn_and_is_told_to_come_back_while_another_is_imported() {
+        let opened = sample::open();
+        let (app, caller) = (&opened.app, caller(Scope::Admin));
+        let turn = turn_of(&app.imports).await.expect("a free turn");
+        let busy = app.import_conversions(&caller, file(1)).await;
+        assert!(matches!(busy, Err(ImportError::Failure(Failure::Overloaded))), "{busy:?}");
+        drop(turn);
+        let imported = app.import_conversions(&caller, file(1)).await.expect("a turn was given back");
+        assert_eq!(imported.rows[0].outcome, RowOutcome::Refused);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_refused_as_a_whole_begins_no_batch() {
+        let opened = sample::open();
+        let app = &opened.app;
+        let too_long = app.import_conversions(&caller(Scope::Admin), file(ROWS_MAX + 1)).await;
+        assert!(matches!(too_long, Err(ImportError::BadParameter(_))), "{too_long:?}");
+        let not_permitted = app.import_conversions(&caller(Scope::Conversion), file(1)).await;
+        assert!(
+            matches!(not_permitted, Err(ImportError::Failure(Failure::NotPermitted))),
+            "{not_permitted:?}"
+        );
+        assert_eq!(app.ledger.list_batches(0, 1).expect("listed").total, 0);
+    }
+}
