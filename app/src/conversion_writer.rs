@@ -16,7 +16,7 @@ enum Waiting {
     /// A call to be judged, and who waits for it.
     Call(Box<Submission>, Answer<Recorded>),
     /// The attempt of a call that cannot be judged, and who waits for it.
-    Attempt(Attempt, Answer<()>),
+    Attempt(Box<Attempt>, Answer<()>),
 }
 
 type Answer<T> = oneshot::Sender<Result<T, Failure>>;
@@ -32,7 +32,7 @@ impl Queue {
 
     /// Keeps an attempt and waits for its commit.
     pub(crate) async fn keep(&self, attempt: Attempt) -> Result<(), Failure> {
-        self.wait_for(|answer| Waiting::Attempt(attempt, answer)).await
+        self.wait_for(|answer| Waiting::Attempt(Box::new(attempt), answer)).await
     }
 
     async fn wait_for<T>(&self, waiting: impl FnOnce(Answer<T>) -> Waiting) -> Result<T, Failure> {
@@ -65,7 +65,7 @@ impl ConversionWriter {
                         submissions.push(*submission);
                         answers.push(answer);
                     }
-                    Waiting::Attempt(attempt, answer) => attempts.push((attempt, answer)),
+                    Waiting::Attempt(attempt, answer) => attempts.push((*attempt, answer)),
                 }
             }
             self.record(&submissions, answers);

@@ -13,7 +13,7 @@ use crate::fingerprints::fingerprint;
 use crate::{App, ChangeError, Failure};
 
 /// Values of one call at most: a body of 64 KiB holds about as many.
-pub const VALUES_MAX: usize = 1000;
+const VALUES_MAX: usize = 1000;
 
 /// People whose conversions are not to count, as far as one call names them. There is no way to print it.
 pub struct Suppressed {
@@ -27,7 +27,7 @@ pub enum BadValues {
     /// Nothing is listed.
     #[error("at least one value is expected")]
     Empty,
-    /// More than [`VALUES_MAX`].
+    /// More than one call may name.
     #[error("at most {VALUES_MAX} values in one call")]
     TooMany,
     /// The value at that place, from 1, cannot be of the kind.

@@ -11,6 +11,8 @@ use jiff::{Timestamp, ToSpan};
 use ledger::{Finding, Ledger, LedgerError};
 use thiserror::Error;
 
+use crate::own_segments;
+
 /// Conversions asked for at a time.
 const PAGE: u32 = 10_000;
 /// Conversions whose clicks are looked up in one reading of the segments: some hundred megabytes.
@@ -99,10 +101,10 @@ impl Verify<'_> {
         Ok(verified)
     }
 
-    /// This node's segments, by their first click.
+    /// The segments that are this server's own, by their first click.
     fn catalogue(&self) -> Result<Vec<Segment>, VerifyError> {
-        let mut catalogue = self.ledger.list_segments()?;
-        catalogue.retain(|it| it.node == self.node);
+        let mut catalogue = own_segments(self.ledger, self.node, self.segments)?;
+        catalogue.sort_unstable_by_key(|it| it.first_click);
         Ok(catalogue)
     }
 
@@ -169,8 +171,9 @@ impl Verify<'_> {
         verified: &mut Verified,
         listener: &mut dyn Listener,
     ) -> Result<(), VerifyError> {
+        let others = self.ledger.list_other_nodes(self.node)?;
         for _ in 0..TURNS_MAX {
-            let Some(sorted) = self.sort_out(archive, converted)? else { continue };
+            let Some(sorted) = self.sort_out(archive, converted, &others)? else { continue };
             verified.clicks += sorted.found;
             let unchecked = &mut verified.unchecked;
             unchecked.not_sealed += sorted.unchecked.not_sealed;
@@ -189,7 +192,12 @@ impl Verify<'_> {
     }
 
     /// None where a server has replaced a segment before it was read.
-    fn sort_out(&self, archive: &Archive, converted: &[Converted]) -> Result<Option<Sorted>, VerifyError> {
+    fn sort_out(
+        &self,
+        archive: &Archive,
+        converted: &[Converted],
+        others: &[NodeNumber],
+    ) -> Result<Option<Sorted>, VerifyError> {
         let catalogue = self.catalogue()?;
         let mut sorted = Sorted::default();
         let mut outside = Vec::new();
@@ -199,21 +207,19 @@ impl Verify<'_> {
             let (within, others) = split(others, |id| id <= segment.last_click);
             rest = others;
             outside.extend_from_slice(before);
-            let (own, foreign): (Vec<Converted>, Vec<Converted>) =
-                within.iter().partition(|(id, _)| id.node() == self.node);
-            outside.extend(foreign);
-            if own.is_empty() {
+            if within.is_empty() {
                 continue;
             }
-            let ids: Vec<_> = own.iter().map(|(id, _)| *id).collect();
+            let ids: Vec<_> = within.iter().map(|(id, _)| *id).collect();
             match archive.missing_from(segment, &ids) {
                 Ok(missing) => {
-                    outside.extend(own.iter().filter(|(id, _)| missing.binary_search(id).is_ok()));
-                    sorted.found +=
-                        own.iter().filter(|(id, _)| missing.binary_search(id).is_err()).count() as u64;
+                    let absent = within.iter().filter(|(id, _)| missing.binary_search(id).is_ok());
+                    let outside_before = outside.len();
+                    outside.extend(absent);
+                    sorted.found += (within.len() - (outside.len() - outside_before)) as u64;
                 }
                 Err(ArchiveError::Corrupt { .. }) if self.catalogue()?.contains(segment) => {
-                    sorted.unchecked.unreadable += own.len() as u64;
+                    sorted.unchecked.unreadable += within.len() as u64;
                 }
                 Err(ArchiveError::Corrupt { .. }) => return Ok(None),
                 Err(error) => return Err(error.into()),
@@ -222,18 +228,20 @@ impl Verify<'_> {
         outside.extend_from_slice(rest);
         let last_sealed = catalogue.iter().map(|it| it.last_click).max();
         for converted in outside {
-            self.excuse(converted, last_sealed, &mut sorted);
+            if others.contains(&converted.0.node()) {
+                sorted.unchecked.elsewhere += 1;
+            } else {
+                self.excuse(converted, last_sealed, &mut sorted);
+            }
         }
         Ok(Some(sorted))
     }
 
-    /// Sorts out a conversion whose click is in no segment.
+    /// Sorts out a conversion whose click should be here and is in no segment.
     fn excuse(&self, converted: Converted, last_sealed: Option<ClickId>, sorted: &mut Sorted) {
         let (id, _) = converted;
         let unchecked = &mut sorted.unchecked;
-        if id.node() != self.node {
-            unchecked.elsewhere += 1;
-        } else if last_sealed.is_none_or(|last| id > last) {
+        if last_sealed.is_none_or(|last| id > last) {
             unchecked.not_sealed += 1;
         } else if self.clicks_days > 0 && id.time() < self.kept_since() {
             unchecked.dropped += 1;
@@ -296,9 +304,10 @@ mod tests {
         let now = sample::click(0).id.time().saturating_add(48.hours()).expect("in range");
         let node = NodeNumber::new(1).expect("in range");
         let verify = Verify { ledger: &*opened.app.ledger, segments: &segments, node, clicks_days: 0, now };
+        let others = [NodeNumber::new(2).expect("in range")];
         let check = |id: ClickId, clicks_days, found: u64, missing: usize, expected: Unchecked| {
             let verify = Verify { clicks_days, ..verify };
-            let sorted = verify.sort_out(&archive, &[(id, ConversionId(1))]);
+            let sorted = verify.sort_out(&archive, &[(id, ConversionId(1))], &others);
             let sorted = sorted.expect("readable").expect("nobody replaces anything");
             assert_eq!(
                 (sorted.found, sorted.missing.len(), sorted.unchecked),
@@ -314,10 +323,12 @@ mod tests {
         check(nobodys(5), 2, 0, 1, none);
         check(nobodys(5), 1, 0, 0, Unchecked { dropped: 1, ..none });
         check(of_node(5, 2), 0, 0, 0, Unchecked { elsewhere: 1, ..none });
+        check(of_node(5, 3), 0, 0, 1, none);
         check(nobodys(20), 0, 0, 0, Unchecked { not_sealed: 1, ..none });
         // Two conversions of one click, and one of the next.
         let shared = [(5, 1), (5, 2), (6, 3)].map(|(click, id)| (sample::click(click).id, ConversionId(id)));
-        let sorted = verify.sort_out(&archive, &shared).expect("readable").expect("nobody replaces anything");
+        let sorted =
+            verify.sort_out(&archive, &shared, &others).expect("readable").expect("nobody replaces anything");
         assert_eq!((sorted.found, sorted.missing.len()), (3, 0));
     }
 
@@ -334,7 +345,7 @@ mod tests {
         for entry in std::fs::read_dir(&segments).expect("there") {
             std::fs::remove_file(entry.expect("an entry").path()).expect("removed");
         }
-        let sorted = verify.sort_out(&archive, &converted).expect("told").expect("it is catalogued");
+        let sorted = verify.sort_out(&archive, &converted, &[]).expect("told").expect("it is catalogued");
         assert_eq!(sorted.unchecked, Unchecked { unreadable: 1, ..Unchecked::default() });
     }
 }

@@ -450,10 +450,14 @@ fn what_a_suppression_list_holds_is_in_no_file() {
         server.client.get("conversion", &params).success()["conversion"]["conversion_status"],
         "ignored"
     );
+    let pixel =
+        format!("/p.ashx?f=pb&o=1&r={click}&t=second-transaction&Email=hidden%40example.org&phone=987654321");
+    server.client.path(&pixel);
     let files = files(server.folder());
     let holds =
         |text: &str| files.iter().any(|file| file.windows(text.len()).any(|it| it == text.as_bytes()));
-    assert!(holds("kept-transaction") && holds("kept%2Dtransaction"), "what is looked for would be found");
+    let kept = ["kept-transaction", "kept%2Dtransaction", "t=second-transaction"];
+    assert!(kept.iter().all(|text| holds(text)), "what is looked for would be found");
     for text in ["hidden", "987654321"] {
         assert!(!holds(text), "{text}");
     }

@@ -210,6 +210,9 @@ fn whoever_is_on_a_list_is_refused_or_ignored() {
     let refused = call(&server, "", &[("email", " Ann@Example.ORG")]);
     assert_eq!((refused.status, refused.code()), (422, "suppressed".to_owned()));
     assert!(!refused.text.to_lowercase().contains("ann@"), "{}", refused.text);
+    let click = server.client.click(&server.sample.link());
+    let by_pixel = server.client.path(&format!("/p.ashx?f=pb&o=1&r={click}&email=ann%40example.org"));
+    assert!(by_pixel.text.starts_with("suppressed"), "{}", by_pixel.text);
     let ignored = recorded(&server, "", &[("ip_address", "2001:DB8:0::1")]);
     assert_eq!(
         (&ignored["conversion_status"], ignored["payout"].to_string()),

@@ -266,6 +266,8 @@ impl Trial {
             let converted = clicks.iter().filter(|click| click["converted"] == true).count();
             assert_eq!(converted, found.len(), "a conversion and its click agree");
         }
+        let verified = self.server.command(&["verify"]);
+        assert_eq!(verified.code, Some(0), "{verified:?}");
     }
 }
 

@@ -79,7 +79,8 @@ impl Trial {
 }
 
 fn try_on(settings: &[(&'static str, &'static str)]) {
-    let calls = std::env::var("RETRIES").ok().map_or(CALLS, |text| text.parse().expect("a number of calls"));
+    let calls = std::env::var_os("RETRIES")
+        .map_or(CALLS, |text| text.to_string_lossy().parse().expect("RETRIES is a number of calls"));
     let mut server = Server::start_with(settings);
     let network = Network::make(&server.api());
     let trial = Trial {

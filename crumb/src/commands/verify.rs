@@ -6,12 +6,11 @@ use std::time::Duration;
 use app::{Clock as _, Listener, Unchecked, Verified, Verify as Verifying};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use ledger::{Finding, Location};
+use ledger::Finding;
 use serde_json::{Value, json};
 
 use super::Place;
 use crate::clock::SystemClock;
-use crate::folder::Folder;
 
 /// Findings that JSON lists; the rest is only counted.
 const LISTED_MAX: usize = 10_000;
@@ -72,9 +71,9 @@ impl Listener for Reporter {
 impl Verify {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
         let config = self.place.load(None)?;
-        let folder = Folder::existing(&config.data.dir)?;
-        let location = Location::file(folder.ledger());
-        location.check()?;
+        let folder = config.existing_folder()?;
+        let location = config.ledger(&folder);
+        anyhow::ensure!(location.check()?, "the ledger is not there yet");
         let ledger = location.open()?;
         let mut reporter =
             Reporter { json: self.json, bar: ProgressBar::hidden(), findings: 0, listed: Vec::new() };

@@ -8,6 +8,7 @@ use domain::conversion::Conversion;
 use domain::conversion_query::ConversionFilter;
 use domain::entry::{Entry, Line};
 use domain::ids::{ConversionId, EventId, OfferId, StatementId};
+use domain::statement::Party;
 use domain::status::ConversionStatus;
 use jiff::Timestamp;
 
@@ -61,8 +62,19 @@ impl<D: Database> AdjustmentBook for Book<D> {
             let sql = "-- approve_due\n\
                 SELECT conversion_id FROM conversions WHERE approve_at <= ?1 ORDER BY approve_at LIMIT ?2";
             let due = all(session, sql, values![now, limit], conversion_id)?;
-            let outcomes = adjust_all(session, &due, &order, now)?;
-            Ok(outcomes.iter().flatten().filter(|it| it.adjustment.is_some()).count() as u64)
+            let mut present = Present::load(session, &due)?;
+            let mut approved = 0;
+            for id in due {
+                // Somebody may have decided between the question and this turn.
+                let still =
+                    present.conversions.get(&id).filter(|it| it.approve_at.is_some_and(|at| at <= now));
+                if let Some(Ok(standing)) = still.map(|it| adjust(it.standing, &order.change)) {
+                    present.stand(id, standing, &order, now);
+                    approved += 1;
+                }
+            }
+            present.write(session)?;
+            Ok(approved)
         })
     }
 
@@ -130,7 +142,7 @@ impl<D: Database> AdjustmentBook for Book<D> {
         wanted.and_some("conversion_id =", filter.conversion_id);
         wanted.and_some("offer_id =", filter.offer_id);
         wanted.and_some("account =", filter.party.map(|it| it.account().name()));
-        wanted.and_some("party_id =", filter.party.map(|it| it.id()));
+        wanted.and_some("party_id =", filter.party.map(Party::id));
         wanted.and_some("statement_id =", filter.statement_id);
         wanted.and_some("effective >=", filter.from);
         wanted.and_some("effective <", filter.until);

@@ -286,8 +286,8 @@ pub fn a_pending_conversion_is_approved_when_its_time_has_come(open: Open<'_>) {
         .iter()
         .map(|id| ledger.find_conversion(*id).expect("asked").expect("there").standing.status)
         .collect();
-    use ConversionStatus::{Approved, Rejected};
-    assert_eq!(statuses, [Approved, Rejected, Approved]);
+    let (approved, rejected) = (ConversionStatus::Approved, ConversionStatus::Rejected);
+    assert_eq!(statuses, [approved, rejected, approved]);
     assert_eq!(findings(&*ledger), []);
 }
 

@@ -1,6 +1,7 @@
 //! Recording a batch of conversion calls: gather the facts for all of them at once, judge one after the
 //! other in memory, write everything at once. What a call adds is a fact for those after it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -241,7 +242,9 @@ impl Facts {
         let recordings: Vec<_> = added.iter().filter_map(money::Booking::recording).collect();
         money::book(session, &recordings)?;
         let mut tally = Tally::default();
-        added.iter().for_each(|conversion| tally.add(conversion));
+        for conversion in added {
+            tally.add(conversion);
+        }
         tally.write(session)?;
         self.write_counters(session)
     }
@@ -339,16 +342,14 @@ fn first(conversion: &Conversion) -> First {
 }
 
 /// The conversion with its texts as they are kept.
-fn kept(conversion: Conversion) -> Conversion {
-    let kept = |text: &String| storable(text).into_owned();
-    Conversion {
-        unique_id: kept(&conversion.unique_id),
-        order_id: kept(&conversion.order_id),
-        adv: conversion.adv.each_ref().map(kept),
-        sub_ids: conversion.sub_ids.each_ref().map(kept),
-        details: kept(&conversion.details),
-        ..conversion
+fn kept(mut conversion: Conversion) -> Conversion {
+    let Conversion { unique_id, order_id, adv, sub_ids, details, .. } = &mut conversion;
+    for text in adv.iter_mut().chain(sub_ids).chain([unique_id, order_id, details]) {
+        if let Cow::Owned(storable) = storable(text) {
+            *text = storable;
+        }
     }
+    conversion
 }
 
 const INSERT_CONVERSION: &str = "-- insert_conversion\n\
