@@ -76,6 +76,17 @@ impl<F: Into<Failure>> From<F> for AdjustConversionError {
     }
 }
 
+impl AdjustConversionError {
+    /// Why that conversion was left as it is.
+    pub fn of(id: ConversionId, not: NotAdjusted) -> Self {
+        match not {
+            NotAdjusted::NotFound => Self::NotFound,
+            NotAdjusted::Unadjustable(why) => Self::Unadjustable(id, why),
+            NotAdjusted::Stated(statement_id) => Self::Stated(id, statement_id),
+        }
+    }
+}
+
 impl AdjustConversion {
     /// A change may count for any past date, and for one a little ahead.
     pub(crate) fn check(&self, now: Timestamp) -> Result<(), BadParameter> {
@@ -118,7 +129,9 @@ impl App {
                 Err(error) => return Ok(Err(error)),
             };
             let adjusted = ledger.adjust_conversions(&[id], &order, now)?.pop();
-            Ok(adjusted.unwrap_or(Err(NotAdjusted::NotFound)).map_err(|not| not_adjusted(id, not)))
+            Ok(adjusted
+                .unwrap_or(Err(NotAdjusted::NotFound))
+                .map_err(|not| AdjustConversionError::of(id, not)))
         });
         let Adjusted { conversion, adjustment } = done.await??;
         self.metrics.adjustments.inc_by(u64::from(adjustment.is_some()));
@@ -141,12 +154,4 @@ fn find(
         [id] => Ok(id),
         _ => Err(AdjustConversionError::SeveralEvents),
     })
-}
-
-fn not_adjusted(id: ConversionId, not: NotAdjusted) -> AdjustConversionError {
-    match not {
-        NotAdjusted::NotFound => AdjustConversionError::NotFound,
-        NotAdjusted::Unadjustable(why) => AdjustConversionError::Unadjustable(id, why),
-        NotAdjusted::Stated(statement_id) => AdjustConversionError::Stated(id, statement_id),
-    }
 }

@@ -13,9 +13,13 @@ mod clock;
 mod close_statement;
 mod compact;
 mod conversion_writer;
+mod delimited;
 mod erase;
 mod failure;
 mod fingerprints;
+mod import_columns;
+mod import_conversions;
+mod import_pieces;
 mod impressions;
 mod keys;
 mod lane;
@@ -83,6 +87,10 @@ pub use clock::Clock;
 pub use close_statement::CloseStatementError;
 pub use conversion_writer::ConversionWriter;
 pub use failure::Failure;
+pub use import_conversions::{
+    ImportConversions, ImportError, Imported, ImportedRow, ROWS_MAX as IMPORT_ROWS_MAX, RowOutcome, RowReason,
+};
+pub use import_pieces::{Piece, pieces};
 pub use impressions::ImpressionWriter;
 pub use keys::{CreateKeyError, KeyTerms, NewKey, create_key};
 pub use lane::Lane;
@@ -160,6 +168,7 @@ pub struct App {
     impressions: impressions::ImpressionCounter,
     questions: Arc<Semaphore>,
     downloads: Arc<Semaphore>,
+    imports: Arc<Semaphore>,
     pixel_limit: pixel_limit::PixelLimit,
     device_search: Arc<Semaphore>,
     metrics: metrics::Metrics,

@@ -90,7 +90,7 @@ impl App {
     }
 }
 
-async fn turn_of(turns: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Failure> {
+pub(crate) async fn turn_of(turns: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Failure> {
     match tokio::time::timeout(TURN_MAX, Arc::clone(turns).acquire_owned()).await {
         Ok(Ok(permit)) => Ok(permit),
         Ok(Err(_)) | Err(_) => Err(Failure::Overloaded),

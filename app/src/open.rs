@@ -188,6 +188,7 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
         impressions,
         questions: Arc::new(Semaphore::new(settings.questions_max)),
         downloads: Arc::new(Semaphore::new(DOWNLOADS_MAX)),
+        imports: Arc::new(Semaphore::new(1)),
         pixel_limit: PixelLimit::new(settings.pixel_calls_per_second, settings.pixel_allow_list.clone()),
         device_search: Arc::new(Semaphore::new(1)),
         metrics,

@@ -12,7 +12,7 @@ use domain::conversion_request::{
 use domain::details::{Door, Origin};
 use domain::dialect::{CallField, find};
 use domain::event::is_default;
-use domain::ids::ClickId;
+use domain::ids::{ClickId, EventId};
 use domain::network::{DEFAULT_EVENT, Network};
 use ledger::{Attempt, Recorded, Submission};
 
@@ -124,11 +124,7 @@ impl App {
         mut call: ConversionCall,
         click: Option<Click>,
     ) -> Outcome {
-        let advertiser_id = network.offer(call.offer_id).map(|it| it.advertiser_id);
-        call.event_id = call.event.resolve(&|text| match advertiser_id {
-            Some(advertiser_id) => network.find_event(advertiser_id, text),
-            None => is_default(text).then_some(DEFAULT_EVENT),
-        });
+        call.event_id = event_of(network, &call);
         let terms = Terms {
             network: Arc::clone(network),
             zone: self.settings.zone.clone(),
@@ -169,32 +165,7 @@ impl App {
         circumstances: Circumstances<'_>,
         why: &RecordConversionError,
     ) -> Result<(), Failure> {
-        let get = |name: &str| sent.get(name);
-        let text = |field, chars_max| -> String {
-            find(field, get).map(|(_, value)| value.chars().take(chars_max).collect()).unwrap_or_default()
-        };
-        let (outcome, reason) = match why {
-            RecordConversionError::BadParameter(bad) => (bad.code(), bad.message()),
-            RecordConversionError::Refused(refusal) => (refusal.code(), String::new()),
-            RecordConversionError::AddressNotPermitted => ("not_permitted", "from this address".to_owned()),
-            _ => ("not_permitted", String::new()),
-        };
-        let attempt = Attempt {
-            door: circumstances.origin.door,
-            address: circumstances.origin.ip_address.map(|it| it.to_string()).unwrap_or_default(),
-            event_id: None,
-            batch_id: None,
-            offer_id: find(CallField::OfferId, get).and_then(|(_, value)| value.parse().ok()),
-            received_at: circumstances.now,
-            key_id: circumstances.key_id,
-            click_id: text(CallField::ClickId, CLICK_ID_CHARS_MAX),
-            unique_id: text(CallField::UniqueId, TEXT_CHARS_MAX),
-            outcome: outcome.to_owned(),
-            reason,
-            conversion_id: None,
-            raw,
-        };
-        self.conversions.keep(attempt).await
+        self.conversions.keep(attempt(sent, raw, circumstances, why)).await
     }
 
     pub(crate) fn count(&self, outcome: &Outcome) {
@@ -204,6 +175,49 @@ impl App {
             Err(_) => self.metrics.conversions_refused.inc(),
         };
     }
+}
+
+/// The attempt of a call that never came to be judged, and why.
+pub(crate) fn attempt(
+    sent: &dyn Parameters,
+    raw: String,
+    circumstances: Circumstances<'_>,
+    why: &RecordConversionError,
+) -> Attempt {
+    let get = |name: &str| sent.get(name);
+    let text = |field, chars_max| -> String {
+        find(field, get).map(|(_, value)| value.chars().take(chars_max).collect()).unwrap_or_default()
+    };
+    let (outcome, reason) = match why {
+        RecordConversionError::BadParameter(bad) => (bad.code(), bad.message()),
+        RecordConversionError::Refused(refusal) => (refusal.code(), String::new()),
+        RecordConversionError::AddressNotPermitted => ("not_permitted", "from this address".to_owned()),
+        _ => ("not_permitted", String::new()),
+    };
+    Attempt {
+        door: circumstances.origin.door,
+        address: circumstances.origin.ip_address.map(|it| it.to_string()).unwrap_or_default(),
+        event_id: None,
+        batch_id: None,
+        offer_id: find(CallField::OfferId, get).and_then(|(_, value)| value.parse().ok()),
+        received_at: circumstances.now,
+        key_id: circumstances.key_id,
+        click_id: text(CallField::ClickId, CLICK_ID_CHARS_MAX),
+        unique_id: text(CallField::UniqueId, TEXT_CHARS_MAX),
+        outcome: outcome.to_owned(),
+        reason,
+        conversion_id: None,
+        raw,
+    }
+}
+
+/// What kind of conversion a call means on the offer it names.
+pub(crate) fn event_of(network: &Network, call: &ConversionCall) -> Option<EventId> {
+    let advertiser_id = network.offer(call.offer_id).map(|it| it.advertiser_id);
+    call.event.resolve(&|text| match advertiser_id {
+        Some(advertiser_id) => network.find_event(advertiser_id, text),
+        None => is_default(text).then_some(DEFAULT_EVENT),
+    })
 }
 
 /// An event nobody knows is told by the parameter that named it.

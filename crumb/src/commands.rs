@@ -1,9 +1,11 @@
 //! The commands, a file each.
 
+mod api;
 mod check;
 mod config;
 mod demo;
 mod erase;
+mod import;
 mod key;
 mod serve;
 mod verify;
@@ -40,6 +42,9 @@ pub enum Command {
     Check(check::Check),
     /// Prove the books, and that every click is where it should be.
     Verify(verify::Verify),
+    /// Import conversions from a file, and take an import back.
+    #[command(subcommand)]
+    Import(import::Import),
     /// Erase the visitors' data of clicks.
     Erase(erase::Erase),
 }
@@ -54,6 +59,7 @@ impl Command {
             Self::Config(config) => Ok(config.run()),
             Self::Check(check) => check.run(),
             Self::Verify(verify) => verify.run(),
+            Self::Import(import) => import.run(),
             Self::Erase(erase) => erase.run(),
         }
     }

@@ -50,6 +50,29 @@ impl ConversionStatus {
         }
     }
 
+    /// By which changes it becomes `to`: by one where it may, else past another status; none where there is no
+    /// such way, and no changes where it is that already.
+    pub fn way_to(self, to: Self) -> Option<Vec<Self>> {
+        if self == to {
+            Some(Vec::new())
+        } else if self.may_become(to) {
+            Some(vec![to])
+        } else {
+            self.next().iter().find(|between| between.may_become(to)).map(|between| vec![*between, to])
+        }
+    }
+
+    /// Reads a name, or the word of another tracker or of an advertiser's file, in any case: `hold`, `paid`,
+    /// `scrubbed`, `duplicate`, `returned`.
+    pub fn of_word(word: &str) -> Result<Self, UnknownStatus> {
+        match &*word.trim().to_ascii_lowercase() {
+            "hold" => Ok(Self::Pending),
+            "paid" => Ok(Self::Approved),
+            "duplicate" => Ok(Self::Ignored),
+            word => word.parse(),
+        }
+    }
+
     /// Whether it may become `to` when somebody changes it.
     pub fn may_become(self, to: Self) -> bool {
         self.next().contains(&to)
@@ -92,6 +115,41 @@ mod tests {
         assert_eq!("returned".parse(), Ok(ConversionStatus::Reversed));
         assert_eq!("scrubbed".parse(), Ok(ConversionStatus::Ignored));
         assert_eq!("paid".parse::<ConversionStatus>(), Err(UnknownStatus));
+    }
+
+    #[test]
+    fn words_of_others_mean_a_status_in_any_case() {
+        use ConversionStatus::{Approved, Ignored, Pending, Rejected, Reversed};
+        for (word, expected) in [
+            ("hold", Ok(Pending)),
+            (" Paid ", Ok(Approved)),
+            ("SCRUBBED", Ok(Ignored)),
+            ("duplicate", Ok(Ignored)),
+            ("returned", Ok(Reversed)),
+            ("rejected", Ok(Rejected)),
+            ("declined", Err(UnknownStatus)),
+            ("", Err(UnknownStatus)),
+        ] {
+            assert_eq!(ConversionStatus::of_word(word), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn a_way_to_a_status_goes_only_by_changes_that_are_allowed() {
+        for from in ConversionStatus::ALL {
+            for to in ConversionStatus::ALL {
+                let Some(way) = from.way_to(to) else {
+                    assert_eq!(from, ConversionStatus::Ignored, "{from} leads to {to}");
+                    continue;
+                };
+                let mut at = from;
+                for step in way {
+                    assert!(at.may_become(step), "{at} to {step}");
+                    at = step;
+                }
+                assert_eq!(at, to);
+            }
+        }
     }
 
     #[test]

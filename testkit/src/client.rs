@@ -93,6 +93,13 @@ impl Client {
         answer(request.header("Content-Type", "application/json").send(body))
     }
 
+    /// `POST` of a file to an API endpoint, with the key.
+    pub fn post_file(&self, endpoint: &str, params: &[(&str, &str)], file: &[u8]) -> Answer {
+        let url = format!("{}/api/2/{endpoint}.json?{}", self.base, query(params));
+        let request = self.agent.post(url).header("X-Api-Key", &self.key);
+        answer(request.header("Content-Type", "text/csv").send(file))
+    }
+
     /// `GET` of any path, as it stands.
     pub fn path(&self, path_and_query: &str) -> Answer {
         answer(self.agent.get(format!("{}{path_and_query}", self.base)).call())

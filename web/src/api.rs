@@ -16,6 +16,7 @@ mod entries;
 mod events;
 mod exchange_rates;
 mod fields;
+mod import;
 mod landing_pages;
 mod offer_events;
 mod offers;
@@ -41,6 +42,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/api/2/record_click.json", post(clicks::record))
         .route("/api/2/conversion.json", record)
         .route("/api/2/record_conversions.json", post(batch::record))
+        .route("/api/2/import_conversions.json", post(import::conversions))
         .route("/api/2/conversions.json", get(conversions::list))
         .route("/api/2/update_conversion.json", post(adjustments::update))
         .route("/api/2/adjust_conversions.json", post(adjustments::adjust_all))

@@ -4,7 +4,7 @@ use std::any::Any;
 
 use app::{
     ADJUSTED_MAX, AdjustConversionError, AdjustConversionsError, ChangeError, CloseStatementError, Failure,
-    NotClosed, RecordClickError, RecordConversionError, UndoBatchError,
+    ImportError, NotClosed, RecordClickError, RecordConversionError, UndoBatchError,
 };
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -131,6 +131,12 @@ impl ApiError {
     /// A body of a kind nobody reads here.
     pub(crate) fn unsupported_body() -> Self {
         let message = "a body is application/json or application/x-www-form-urlencoded";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_body", message)
+    }
+
+    /// A body that is to be a file, and says it is something else.
+    pub(crate) fn unsupported_file() -> Self {
+        let message = "the body is the file itself; send it as text/csv";
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_body", message)
     }
 
@@ -308,6 +314,17 @@ impl From<AdjustConversionsError> for ApiError {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_conversions", message)
             }
             AdjustConversionsError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ImportError> for ApiError {
+    fn from(error: ImportError) -> Self {
+        match error {
+            ImportError::BadParameter(bad) => bad.into(),
+            ImportError::BatchNotFound => UndoBatchError::NotFound.into(),
+            ImportError::BatchClosed(why) => Self::new(StatusCode::CONFLICT, "conflict", why),
+            ImportError::Failure(failure) => failure.into(),
         }
     }
 }

@@ -31,10 +31,16 @@ const HEADERS_BYTES_MAX: usize = 16 * 1024;
 const BATCH_BYTES_MAX: usize = 1024 * 1024;
 /// The most calls of one batch.
 const BATCH_ROWS_MAX: usize = 1000;
+/// The type of a form.
+const FORM: &str = "application/x-www-form-urlencoded";
 /// The field that holds a batch's calls.
 const ROWS: &str = "conversions";
+/// The largest file, in bytes: 10,000 rows of some 800 bytes.
+const FILE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a file may: over a line of 1 Mbit a second.
+const FILE_TIMEOUT: Duration = Duration::from_secs(70);
 
 /// A call with a valid key, and what it carries.
 pub(crate) struct Keyed {
@@ -147,6 +153,36 @@ fn rows(list: &str) -> Result<Vec<Row>, BadParameter> {
     Ok(list.into_iter().map(row).collect())
 }
 
+/// A file, sent with a key that may do everything.
+pub(crate) struct KeyedFile {
+    pub(crate) caller: Caller,
+    pub(crate) params: Params,
+    pub(crate) file: Bytes,
+}
+
+impl FromRequest<Web> for KeyedFile {
+    type Rejection = ApiError;
+
+    /// Key and parameters stand in the query or a header: the body is the file itself. Nobody else can have
+    /// it held.
+    async fn from_request(request: Request<Body>, web: &Web) -> Result<Self, ApiError> {
+        let (head, body) = request.into_parts();
+        check_head(&head.headers, head.uri.query())?;
+        let (params, problem) = Params::read_query(head.uri.query().unwrap_or_default());
+        let secret = secret(&head.headers, &params).ok_or_else(ApiError::invalid_api_key)?;
+        let caller = holder(web, &head, &secret).await?;
+        caller.may_administer()?;
+        if let Some(problem) = problem {
+            return Err(problem.into());
+        }
+        if ["application/json", FORM].contains(&&*kind(&head.headers)) {
+            return Err(ApiError::unsupported_file());
+        }
+        let file = collect_within(body, FILE_BYTES_MAX, FILE_TIMEOUT).await?;
+        Ok(Self { caller, params, file })
+    }
+}
+
 fn check_head(headers: &HeaderMap, query: Option<&str>) -> Result<(), ApiError> {
     if query.is_some_and(|query| query.len() > QUERY_BYTES_MAX) {
         let message = format!("a query string has at most {QUERY_BYTES_MAX} bytes");
@@ -168,8 +204,12 @@ async fn holder(web: &Web, head: &Parts, secret: &str) -> Result<Caller, ApiErro
 }
 
 async fn collect(body: Body, bytes_max: usize) -> Result<Bytes, ApiError> {
+    collect_within(body, bytes_max, BODY_TIMEOUT).await
+}
+
+async fn collect_within(body: Body, bytes_max: usize, timeout: Duration) -> Result<Bytes, ApiError> {
     let collected = Limited::new(body, bytes_max).collect();
-    match tokio::time::timeout(BODY_TIMEOUT, collected).await {
+    match tokio::time::timeout(timeout, collected).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             let message = format!("a body has at most {bytes_max} bytes");
@@ -197,7 +237,7 @@ fn kind(headers: &HeaderMap) -> String {
 }
 
 fn is_form_or_none(kind: &str) -> bool {
-    kind == "application/x-www-form-urlencoded" || kind.is_empty()
+    kind == FORM || kind.is_empty()
 }
 
 /// `curl -d '{…}'` calls its JSON a form; no form begins with a brace.

@@ -185,7 +185,7 @@ fn effective(web: &Web, params: &Params) -> Result<EffectiveDate, BadParameter> 
     }
 }
 
-fn note(params: &Params) -> Result<String, BadParameter> {
+pub(super) fn note(params: &Params) -> Result<String, BadParameter> {
     let note = params.get("note").unwrap_or_default();
     if note.chars().count() > TEXT_CHARS_MAX {
         return Err(BadParameter::invalid("note", format!("at most {TEXT_CHARS_MAX} characters")));

@@ -1,0 +1,178 @@
+//! The API, for commands that change what a server may be working on: the server that runs on the data folder
+//! is asked, and where none does, one in this process.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use app::{Chance as _, Clock as _, KeyTerms, OpenError, create_key};
+use domain::access::{Grant, Scope};
+use ipnet::IpNet;
+use journal::JournalError;
+use ledger::Ledger;
+use serde_json::Value;
+
+use crate::chance::SystemChance;
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::wiring::{self, Running};
+
+/// How often a call is made that a busy server does not take, a second apart.
+const TRIES: usize = 60;
+const PAUSE: Duration = Duration::from_secs(1);
+/// The largest answer, in bytes: many times that of a call's most rows.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// A server to call, with a key of its own.
+pub(super) struct Api {
+    agent: ureq::Agent,
+    address: SocketAddr,
+    key: TemporaryKey,
+    running: Option<Running>,
+}
+
+/// A key that is revoked when it is no longer needed.
+struct TemporaryKey {
+    ledger: Arc<dyn Ledger>,
+    name: String,
+    secret: String,
+}
+
+impl Drop for TemporaryKey {
+    fn drop(&mut self) {
+        if let Err(error) = self.ledger.revoke_key(&self.name, SystemClock.now()) {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(
+                error,
+                "the key {:?} could not be revoked; nobody else knows its secret",
+                self.name
+            );
+        }
+    }
+}
+
+impl TemporaryKey {
+    /// A key for calls that come from this address.
+    fn make(config: &Config, purpose: &str, from: IpAddr) -> anyhow::Result<Self> {
+        let ledger = config.ledger(&config.existing_folder()?).open()?;
+        let now = SystemClock.now();
+        let name =
+            format!("{purpose} {} {:08x}", now.strftime("%Y-%m-%d %H:%M:%S"), SystemChance.draw() >> 32);
+        let terms =
+            KeyTerms { name: &name, grant: Grant::of(Scope::Admin), addresses: vec![IpNet::from(from)] };
+        let secret = create_key(&*ledger, terms, std::array::from_fn(|_| SystemChance.draw()), now)?.secret;
+        Ok(Self { ledger, name, secret })
+    }
+}
+
+impl Api {
+    /// The API of a data folder. `purpose` is what its key is called by.
+    pub(super) fn open(config: &Config, purpose: &str) -> anyhow::Result<Self> {
+        config.existing_folder()?;
+        let mut own = config.clone();
+        own.server.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        own.server.workers = 1;
+        own.tls.listen.clear();
+        let running = match wiring::start(&own, Arc::new(SystemClock), Arc::new(SystemChance), false) {
+            Ok(running) => Some(running),
+            Err(error) if is_in_use(&error) => None,
+            Err(error) => return Err(error),
+        };
+        let address = running.as_ref().map_or_else(|| reachable(config.server.listen), |it| it.address);
+        let key = TemporaryKey::make(config, purpose, address.ip());
+        // The calls stay on this machine, whatever proxy its environment names.
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).proxy(None);
+        match key {
+            Ok(key) => Ok(Self { agent: agent.build().into(), address, key, running }),
+            Err(error) => {
+                running.into_iter().for_each(Running::stop);
+                Err(error)
+            }
+        }
+    }
+
+    /// Sends a body to an endpoint and returns what a success says. A server that is busy is asked again.
+    pub(super) fn post(
+        &self,
+        endpoint: &str,
+        query: &[(&str, String)],
+        (kind, body): (&str, &[u8]),
+    ) -> anyhow::Result<Value> {
+        let url = format!("http://{}/api/2/{endpoint}.json", self.address);
+        for _ in 0..TRIES {
+            let request = self.agent.post(&url).header("X-Api-Key", &self.key.secret);
+            let request = query.iter().fold(request, |request, (name, value)| request.query(*name, value));
+            let sent = request.header("Content-Type", kind).send(body);
+            let mut answer = sent.map_err(|error| self.elsewhere(&error.to_string()))?;
+            let status = answer.status().as_u16();
+            let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
+            let text = text.context("the server's answer broke off")?;
+            match status {
+                200 => return serde_json::from_str(&text).context("the server's answer is no JSON"),
+                429 | 503 => std::thread::sleep(PAUSE),
+                401 | 403 => return Err(self.elsewhere("it does not know the keys of this data folder")),
+                _ => bail!("{}", told(&text)),
+            }
+        }
+        bail!("the server at {} has been too busy for a minute", self.address)
+    }
+
+    fn elsewhere(&self, problem: &str) -> anyhow::Error {
+        anyhow!(
+            "a server runs on this data folder and cannot be asked at {}: {problem}. Give the settings it \
+             was started with (--config, or CRUMB_SERVER__LISTEN)",
+            self.address
+        )
+    }
+
+    /// Revokes the key, and stops the server where it is this process.
+    pub(super) fn close(self) {
+        let Self { key, running, .. } = self;
+        drop(key);
+        running.into_iter().for_each(Running::stop);
+    }
+}
+
+fn is_in_use(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(OpenError::Journal(JournalError::Locked { .. })))
+}
+
+/// Where a server can be called that listens there: on all addresses means on this machine's own too.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    match listen.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => (Ipv4Addr::LOCALHOST, listen.port()).into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => (Ipv6Addr::LOCALHOST, listen.port()).into(),
+        _ => listen,
+    }
+}
+
+/// What a failure says.
+fn told(text: &str) -> String {
+    let answer: Value = serde_json::from_str(text).unwrap_or_default();
+    answer["message"].as_str().unwrap_or("the server could not answer").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_on_all_addresses_is_called_on_this_machines_own() {
+        for (listen, expected) in [
+            ("0.0.0.0:80", "127.0.0.1:80"),
+            ("[::]:80", "[::1]:80"),
+            ("127.0.0.1:8080", "127.0.0.1:8080"),
+            ("192.0.2.1:8080", "192.0.2.1:8080"),
+        ] {
+            let listen: SocketAddr = listen.parse().expect("an address");
+            assert_eq!(reachable(listen).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_failure_is_told_in_its_own_words() {
+        assert_eq!(told(r#"{"message":"header: missing"}"#), "header: missing");
+        assert_eq!(told("<html>"), "the server could not answer");
+    }
+}
