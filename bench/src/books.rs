@@ -147,14 +147,19 @@ impl Book<'_> {
         Ok(())
     }
 
+    /// When the conversion of that number happened.
+    fn date(&self, number: u64) -> Timestamp {
+        let second = (DAYS * 86_400).saturating_mul(number) / (self.all + 2 * ROUND * ROUNDS);
+        let second = i64::try_from(second).unwrap_or(i64::MAX);
+        begin().saturating_add(second.seconds()).unwrap_or(Timestamp::MAX)
+    }
+
     fn submission(&mut self, number: u64) -> Submission {
         // Spread so that neighbours share nothing, and the same every time.
         let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let pick = |bound: u64, shift: u32| u32::try_from((mixed >> shift) % bound).unwrap_or_default() + 1;
         let (offer, affiliate) = (pick(OFFERS, 7), pick(AFFILIATES, 29));
-        let second = (DAYS * 86_400).saturating_mul(number) / (self.all + 2 * ROUND * ROUNDS);
-        let clicked = begin().saturating_add(i64::try_from(second).unwrap_or(i64::MAX).seconds());
-        let clicked = clicked.unwrap_or(Timestamp::MAX);
+        let clicked = self.date(number);
         let id = self.mint.mint(clicked, mixed);
         let click = Click {
             offer_id: OfferId(offer),
@@ -189,8 +194,7 @@ impl Book<'_> {
 
     /// How long pages of the last so many days take, in that order.
     fn pages(&self, sort: ConversionSort, days: u64) -> anyhow::Result<Vec<Duration>> {
-        let first = i64::try_from(DAYS - days)?;
-        let from = begin().checked_add((first * 24).hours())?;
+        let from = self.date(self.recorded).checked_sub((i64::try_from(days)? * 24).hours())?;
         let mut took = Vec::new();
         for page in 0..PAGES {
             let mut query = query(sort, Some(from));

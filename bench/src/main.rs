@@ -76,6 +76,12 @@ async fn measure(arguments: &Arguments, folder: &Path) -> anyhow::Result<Report>
     if [Part::Redirects, Part::Beside, Part::Scale].into_iter().any(|part| arguments.wants(part)) {
         tools::require(&["wrk", "taskset"])?;
     }
+    if arguments.wants(Part::Books) {
+        books::measure(arguments, folder, &mut report)?;
+    }
+    if arguments.only == [Part::Books] {
+        return Ok(report);
+    }
     let template = Template::make(&arguments.crumb, &country_file, &folder.join("template")).await?;
     let day = Arc::new(Day::new(template.campaigns()));
     if arguments.wants(Part::Redirects) {
@@ -83,9 +89,6 @@ async fn measure(arguments: &Arguments, folder: &Path) -> anyhow::Result<Report>
     }
     if [Part::Conversions, Part::Lookups, Part::Storage].into_iter().any(|part| arguments.wants(part)) {
         measure_a_day(arguments, folder, &template, &day, &mut report).await?;
-    }
-    if arguments.wants(Part::Books) {
-        books::measure(arguments, folder, &mut report)?;
     }
     if arguments.wants(Part::Restart) {
         restart::measure(arguments, folder, &template, &day, &mut report).await?;

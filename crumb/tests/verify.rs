@@ -166,9 +166,9 @@ fn every_kind_of_corrupted_row_is_named() {
             "offer 1, affiliate 1, hour",
         ),
         (
-            "UPDATE conversion_counts SET conversions = conversions + 1 WHERE affiliate_id = 0 AND status = 'approved'",
+            "UPDATE conversion_counts SET conversions = conversions + 1 WHERE status = 'approved'",
             "counts_equal_their_conversions",
-            "offer 1, affiliate 0, day",
+            "offer 1, day",
         ),
         (
             "UPDATE conversions SET click_id = (SELECT CAST(substr(click_id, 1, 14) || x'0000' AS BLOB) FROM conversions WHERE conversion_id = 1) \

@@ -41,6 +41,9 @@ impl Sqlite {
         writer.pragma_update(None, "secure_delete", true).map_err(backend)?;
         // 64 MiB: the index pages that recording touches stay in memory.
         writer.pragma_update(None, "cache_size", -65_536).map_err(backend)?;
+        // 64 MiB of log before it is moved into the file: pages that change often are moved once for many
+        // changes. Opening after a crash reads that much.
+        writer.pragma_update(None, "wal_autocheckpoint", 16_384).map_err(backend)?;
         migrations::migrate(&mut writer, path)?;
         Ok(Self { path: path.to_owned(), writer: Mutex::new(writer), idle_readers: Mutex::default() })
     }

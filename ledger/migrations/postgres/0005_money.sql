@@ -147,7 +147,7 @@ CREATE TABLE adjustments (
     to_status TEXT COLLATE "C" NOT NULL,
     to_payout BIGINT NOT NULL,
     to_revenue BIGINT NOT NULL,
-    PRIMARY KEY (offer_id, conversion_id, booking)
+    PRIMARY KEY (conversion_id, booking, offer_id)
 );
 CREATE INDEX adjustments_batch ON adjustments (batch_id) WHERE batch_id IS NOT NULL;
 CREATE INDEX adjustments_made ON adjustments (made_at);
@@ -164,9 +164,8 @@ CREATE TABLE entries (
     effective BIGINT NOT NULL,
     recorded_at BIGINT NOT NULL,
     statement_id BIGINT,
-    PRIMARY KEY (offer_id, conversion_id, booking, account)
+    PRIMARY KEY (conversion_id, booking, account, offer_id)
 );
-CREATE INDEX entries_party ON entries (account, party_id, effective) WHERE party_id > 0;
 CREATE INDEX entries_statement ON entries (statement_id) WHERE statement_id IS NOT NULL;
 
 INSERT INTO entries
@@ -215,16 +214,14 @@ CREATE TABLE cap_counts (
     PRIMARY KEY (offer_id, cap_id, window_from, conversion_id)
 );
 
--- Conversions by day (UTC, its first moment) of their date: what lists are counted by. affiliate_id 0 is all.
+-- Conversions by day (UTC, its first moment) of their date: what lists are counted by.
 CREATE TABLE conversion_counts (
     offer_id BIGINT NOT NULL,
-    affiliate_id BIGINT NOT NULL,
     day BIGINT NOT NULL,
     status TEXT COLLATE "C" NOT NULL,
     conversions BIGINT NOT NULL,
-    PRIMARY KEY (offer_id, affiliate_id, day, status)
+    PRIMARY KEY (day, offer_id, status)
 );
-CREATE INDEX conversion_counts_affiliate ON conversion_counts (affiliate_id, day);
 
 -- Conversions and what they are worth now, by hour (UTC, its first moment) of their date. campaign_id 0: none.
 CREATE TABLE rollups (
@@ -239,16 +236,11 @@ CREATE TABLE rollups (
     conversions BIGINT NOT NULL,
     payout BIGINT NOT NULL,
     revenue BIGINT NOT NULL,
-    PRIMARY KEY (offer_id, hour, affiliate_id, campaign_id, creative_id, event_id, status, currency)
+    PRIMARY KEY (hour, offer_id, affiliate_id, campaign_id, creative_id, event_id, status, currency)
 );
-CREATE INDEX rollups_hour ON rollups (hour);
 
 INSERT INTO conversion_counts
-    SELECT offer_id, affiliate_id, conversion_date - (conversion_date % 86400000000 + 86400000000) % 86400000000, status, count(*)
-    FROM conversions GROUP BY 1, 2, 3, 4;
-INSERT INTO conversion_counts
-    SELECT offer_id, 0, conversion_date - (conversion_date % 86400000000 + 86400000000) % 86400000000, status, count(*)
-    FROM conversions GROUP BY 1, 3, 4;
+    SELECT offer_id, conversion_date - (conversion_date % 86400000000 + 86400000000) % 86400000000, status, count(*) FROM conversions GROUP BY 1, 2, 3;
 INSERT INTO rollups
     SELECT offer_id, conversion_date - (conversion_date % 3600000000 + 3600000000) % 3600000000, affiliate_id, coalesce(campaign_id, 0),
         creative_id, event_id, status, currency, count(*), sum(payout), sum(revenue)

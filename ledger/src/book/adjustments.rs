@@ -8,7 +8,6 @@ use domain::conversion::Conversion;
 use domain::conversion_query::ConversionFilter;
 use domain::entry::{Entry, Line};
 use domain::ids::{ConversionId, EventId, OfferId, StatementId};
-use domain::statement::Party;
 use domain::status::ConversionStatus;
 use jiff::Timestamp;
 
@@ -16,6 +15,7 @@ use super::Book;
 use super::conversions::{matching, read_conversion};
 use super::filter::Where;
 use super::money::{Booking, Tally, book};
+use super::statements::conversions_of;
 use crate::adjustments::{
     Adjusted, AdjustmentBook, AdjustmentFilter, Author, EntryFilter, NotAdjusted, Order,
 };
@@ -142,7 +142,11 @@ impl<D: Database> AdjustmentBook for Book<D> {
         wanted.and_some("conversion_id =", filter.conversion_id);
         wanted.and_some("offer_id =", filter.offer_id);
         wanted.and_some("account =", filter.party.map(|it| it.account().name()));
-        wanted.and_some("party_id =", filter.party.map(Party::id));
+        if let Some(party) = filter.party {
+            wanted.and("party_id =", party.id());
+            let place = wanted.value(party.id());
+            wanted.push(format!("conversion_id IN ({})", conversions_of(party, &place)));
+        }
         wanted.and_some("statement_id =", filter.statement_id);
         wanted.and_some("effective >=", filter.from);
         wanted.and_some("effective <", filter.until);

@@ -76,7 +76,7 @@ type RollUpKey = (OfferId, i64, AffiliateId, CampaignId, CreativeId, EventId, Co
 #[derive(Default)]
 pub(super) struct Tally {
     roll_ups: BTreeMap<RollUpKey, (i64, Worth)>,
-    counts: BTreeMap<(OfferId, AffiliateId, i64, ConversionStatus), i64>,
+    counts: BTreeMap<(i64, OfferId, ConversionStatus), i64>,
 }
 
 impl Tally {
@@ -113,9 +113,7 @@ impl Tally {
         } else {
             Worth { payout: worth.payout.minus(now.payout), revenue: worth.revenue.minus(now.revenue) }
         };
-        for affiliate_id in [it.affiliate_id, AffiliateId(0)] {
-            *self.counts.entry((it.offer_id, affiliate_id, beginning(DAY_MICROS), status)).or_default() += by;
-        }
+        *self.counts.entry((beginning(DAY_MICROS), it.offer_id, status)).or_default() += by;
     }
 
     /// Adds what was gathered to what is kept.
@@ -123,7 +121,7 @@ impl Tally {
         let sql = "-- write_roll_ups\n\
             INSERT INTO rollups (offer_id, hour, affiliate_id, campaign_id, creative_id, event_id, status, currency, \
             conversions, payout, revenue) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
-            ON CONFLICT (offer_id, hour, affiliate_id, campaign_id, creative_id, event_id, status, currency) \
+            ON CONFLICT (hour, offer_id, affiliate_id, campaign_id, creative_id, event_id, status, currency) \
             DO UPDATE SET conversions = rollups.conversions + excluded.conversions, \
             payout = rollups.payout + excluded.payout, revenue = rollups.revenue + excluded.revenue";
         let rows = self.roll_ups.iter().map(|(key, (conversions, worth))| {
@@ -144,12 +142,13 @@ impl Tally {
         });
         session.execute_all(sql, &rows.collect::<Vec<_>>())?;
         let sql = "-- write_counts\n\
-            INSERT INTO conversion_counts (offer_id, affiliate_id, day, status, conversions) \
-            VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (offer_id, affiliate_id, day, status) \
+            INSERT INTO conversion_counts (day, offer_id, status, conversions) VALUES (?1, ?2, ?3, ?4) \
+            ON CONFLICT (day, offer_id, status) \
             DO UPDATE SET conversions = conversion_counts.conversions + excluded.conversions";
-        let rows = self.counts.iter().map(|((offer, affiliate, day, status), conversions)| {
-            values![*offer, *affiliate, *day, status.name(), *conversions]
-        });
+        let rows = self
+            .counts
+            .iter()
+            .map(|((day, offer, status), conversions)| values![*day, *offer, status.name(), *conversions]);
         session.execute_all(sql, &rows.collect::<Vec<_>>()).map(drop)
     }
 }

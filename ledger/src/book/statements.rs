@@ -109,6 +109,10 @@ impl<D: Database> StatementBook for Book<D> {
         wanted.and_some("account =", account.map(Account::name));
         wanted.and_some("party_id =", party.map(Party::id));
         wanted.push("party_id > 0".into());
+        if let Some(party) = party {
+            let place = wanted.value(party.id());
+            wanted.push(format!("entries.conversion_id IN ({})", conversions_of(party, &place)));
+        }
         wanted.and("effective <", at);
         let sql = format!(
             "-- balances\n\
@@ -121,6 +125,18 @@ impl<D: Database> StatementBook for Book<D> {
             wanted.sql()
         );
         self.database.read(|session| all(session, &sql, wanted.values, read_balance))
+    }
+}
+
+/// The conversions with lines of a party, whose number stands at that place: by way of them its lines are
+/// found without an index of their own.
+pub(super) fn conversions_of(party: Party, place: &str) -> String {
+    match party {
+        Party::Affiliate(_) => format!("SELECT conversion_id FROM conversions WHERE affiliate_id = {place}"),
+        Party::Advertiser(_) => format!(
+            "SELECT conversion_id FROM conversions WHERE offer_id IN \
+             (SELECT offer_id FROM offers WHERE advertiser_id = {place})"
+        ),
     }
 }
 
@@ -155,13 +171,14 @@ fn close(
         &statement.actor,
     ];
     statement.id = StatementId(single(session, sql, values)?);
-    let sql = "-- state_lines\n\
-        UPDATE entries SET statement_id = ?1 WHERE account = ?2 AND party_id = ?3 AND party_id > 0 \
-        AND currency = ?4 AND effective < ?5 AND statement_id IS NULL \
-        AND NOT EXISTS (SELECT 1 FROM conversions WHERE conversions.offer_id = entries.offer_id \
-        AND conversions.conversion_id = entries.conversion_id AND conversions.status = 'pending')";
+    let sql = format!(
+        "-- state_lines\n\
+         UPDATE entries SET statement_id = ?1 WHERE account = ?2 AND party_id = ?3 AND currency = ?4 \
+         AND effective < ?5 AND statement_id IS NULL AND conversion_id IN ({} AND status <> 'pending')",
+        conversions_of(statement.party, "?3")
+    );
     statement.lines =
-        session.execute(sql, values![statement.id, account, party_id, currency, statement.until])?;
+        session.execute(&sql, values![statement.id, account, party_id, currency, statement.until])?;
     if statement.lines == 0 {
         return Ok(Err(NotClosed::Empty));
     }

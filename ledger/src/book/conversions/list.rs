@@ -62,7 +62,7 @@ fn with_statuses(wanted: &mut Where, filter: &ConversionFilter, status: &str) {
     }
 }
 
-/// How many match: whole days by what is counted, the rest by the rows.
+/// How many match: whole days by what is counted, the rest by the rows; an affiliate's by its rows.
 fn count(session: &mut dyn Session, filter: &ConversionFilter) -> Result<u64, LedgerError> {
     let day = |at: Timestamp, up: bool| {
         let micros = at.as_microsecond();
@@ -71,7 +71,7 @@ fn count(session: &mut dyn Session, filter: &ConversionFilter) -> Result<u64, Le
     };
     let from = filter.from.map_or(i64::MIN, |at| day(at, true));
     let until = filter.until.map_or(i64::MAX, |at| day(at, false));
-    if filter.updated_since.is_some() || from >= until {
+    if filter.updated_since.is_some() || filter.affiliate_id.is_some() || from >= until {
         return count_rows(session, filter);
     }
     let mut total = count_days(session, filter, from, until)?;
@@ -98,7 +98,6 @@ fn count_days(
     until: i64,
 ) -> Result<u64, LedgerError> {
     let mut wanted = Where::default();
-    wanted.and("affiliate_id =", filter.affiliate_id.map_or(0, |id| id.0));
     wanted.and("day >=", from);
     wanted.and("day <", until);
     wanted.and_some("offer_id =", filter.offer_id);
