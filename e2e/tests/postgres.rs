@@ -104,6 +104,50 @@ fn one_sale_told_to_two_servers_at_once_is_one_conversion() {
 }
 
 #[test]
+fn a_cap_takes_exactly_its_limit_from_two_servers() {
+    const CALLS: usize = 64;
+    const LIMIT: usize = 23;
+    let database = Database::create();
+    let first = start(&database);
+    let network = Network::make(&first.api());
+    let cap = format!(
+        "offer_id={}&cap_type=conversion&interval=daily&limit={LIMIT}&at_cap=refuse",
+        network.offer_id
+    );
+    first.api().post_form("cap.json", &cap).success();
+    let second = start_beside(&first, &database, &network);
+    until("the second server knows the cap", || {
+        (second.api().get("caps.json").success()["total_rows"] == 1).then_some(())
+    });
+    let servers = [&first, &second];
+    let clicks: Vec<_> = (0..CALLS).map(|number| servers[number % 2].click(&network.link)).collect();
+    let barrier = Barrier::new(CALLS);
+    let answers: Vec<Answer> = std::thread::scope(|scope| {
+        let callers: Vec<_> = clicks
+            .iter()
+            .enumerate()
+            .map(|(number, click_id)| {
+                let (api, barrier, offer_id) = (servers[number % 2].api(), &barrier, network.offer_id);
+                scope.spawn(move || {
+                    barrier.wait();
+                    api.get(&format!(
+                        "conversion.json?click_id={click_id}&offer_id={offer_id}&unique_id=ORD-{number}"
+                    ))
+                })
+            })
+            .collect();
+        callers.into_iter().map(|caller| caller.join().expect("a caller")).collect()
+    });
+    let (taken, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
+    assert_eq!(taken.len(), LIMIT);
+    for answer in refused {
+        answer.refusal(422, "cap_reached");
+    }
+    let verified = first.command(&["verify"]);
+    assert_eq!(verified.code, Some(0), "{verified:?}");
+}
+
+#[test]
 fn a_server_with_a_number_in_use_does_not_start() {
     let database = Database::create();
     let mut first = start(&database);
