@@ -14,6 +14,9 @@ pub enum Failure {
     /// As much is waiting as may wait. Trying again in a moment helps.
     #[error("too much is waiting")]
     Overloaded,
+    /// The batch it belongs to was taken back meanwhile.
+    #[error("the batch was taken back")]
+    BatchUndone,
     /// Something it needs is not available now. Trying again later helps.
     #[error("not available")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -32,6 +35,7 @@ impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::Unavailable(_) | LedgerError::Full => Self::Unavailable(error.into()),
+            LedgerError::BatchUndone(_) => Self::BatchUndone,
             _ => Self::Broken(error.into()),
         }
     }

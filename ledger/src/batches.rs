@@ -83,8 +83,8 @@ pub trait BatchBook {
     /// Batches, the newest first.
     fn list_batches(&self, offset: u64, limit: u32) -> Result<Page<Batch>, LedgerError>;
 
-    /// Takes back everything a batch did, all or nothing, by adjustments: what it changed stands as if it
-    /// had not; what it recorded is reversed where it was approved, and rejected where it is pending.
+    /// Takes back everything a batch did, all or nothing, by adjustments; from then on nothing can be done
+    /// for it ([`LedgerError::BatchUndone`]). What it changed stands as if it had not; what it recorded is reversed where it was approved, and rejected where it is pending.
     fn undo_batch(&self, id: BatchId, author: &Author, now: Timestamp) -> Result<Undone, LedgerError>;
 
     /// What [`record_conversions`](crate::ConversionBook::record_conversions) would decide, each as if

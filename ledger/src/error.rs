@@ -1,6 +1,7 @@
 //! What can go wrong with the book itself. "Not there" is `None` and "already there" an outcome;
 //! neither is an error.
 
+use domain::ids::BatchId;
 use thiserror::Error;
 
 /// Why the ledger could not do what it was asked.
@@ -22,6 +23,9 @@ pub enum LedgerError {
         /// The row's key.
         row: String,
     },
+    /// What was asked for belongs to a batch that was taken back meanwhile. Nothing was written.
+    #[error("batch {0} was taken back")]
+    BatchUndone(BatchId),
     /// The database was written by a later release.
     #[error(
         "the ledger has schema version {found}, and this release knows only up to {known}; use a newer release"

@@ -199,6 +199,7 @@ impl From<Failure> for ApiError {
                 "overloaded",
                 "too much is waiting; try again in a moment",
             ),
+            Failure::BatchUndone => Self::new(StatusCode::CONFLICT, "conflict", "the batch was taken back"),
             Failure::Unavailable(error) => {
                 Self::internal(&*error, StatusCode::SERVICE_UNAVAILABLE, "unavailable")
             }

@@ -12,6 +12,7 @@ use domain::status::ConversionStatus;
 use jiff::Timestamp;
 
 use super::Book;
+use super::batches::hold;
 use super::conversions::{matching, read_conversion};
 use super::filter::Where;
 use super::money::{Booking, Tally, book};
@@ -182,6 +183,7 @@ pub(super) fn adjust_all(
     order: &Order,
     now: Timestamp,
 ) -> Result<Outcomes, LedgerError> {
+    hold(session, order.batch_id)?;
     let mut present = Present::load(session, ids)?;
     let mut outcomes = Vec::with_capacity(ids.len());
     for id in ids {

@@ -1,5 +1,6 @@
 //! Batches in the ledger.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 
 use domain::adjustment::{Cause, Change, EffectiveDate, Standing, Unadjustable, undo};
@@ -96,6 +97,21 @@ impl<D: Database> BatchBook for Book<D> {
             page(session, "conversions", wanted, "conversion_id", offset, limit, read_conversion)
         })
     }
+}
+
+/// Keeps batches from being taken back until the session's end: whoever takes one back waits for all that
+/// it did, and whatever still comes for it finds it taken back. Before any turn, as there.
+pub(super) fn hold(
+    session: &mut dyn Session,
+    batches: impl IntoIterator<Item = BatchId>,
+) -> Result<(), LedgerError> {
+    let sql = "-- hold\nUPDATE batches SET note = note WHERE batch_id = ?1 AND undone_at IS NULL";
+    for id in batches.into_iter().collect::<BTreeSet<_>>() {
+        if session.execute(sql, values![id])? == 0 {
+            return Err(LedgerError::BatchUndone(id));
+        }
+    }
+    Ok(())
 }
 
 /// A number that was rolled back is nobody's.

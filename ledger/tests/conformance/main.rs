@@ -111,6 +111,7 @@ promises! {
     money::a_closed_statement_never_changes_and_later_changes_are_on_the_next,
     money::a_statement_leaves_out_what_is_pending_and_is_never_empty,
     money::a_batch_is_taken_back_once_and_whole,
+    money::a_batch_that_is_taken_back_takes_no_more,
     money::a_preview_decides_alike_and_records_nothing,
     money::a_conversion_is_found_by_its_transaction,
     money::lists_of_numbers_go_on_where_they_ended,

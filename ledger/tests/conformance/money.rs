@@ -16,8 +16,8 @@ use domain::statement::Party;
 use domain::status::ConversionStatus;
 use domain::suppression::{OnSuppressed, SuppressionKind};
 use ledger::{
-    AdjustmentFilter, Author, BatchType, EntryFilter, Finding, Ledger, NotAdjusted, NotClosed, Order,
-    Recorded, StatementLine, Submission, Undone,
+    AdjustmentFilter, Author, BatchType, EntryFilter, Finding, Ledger, LedgerError, NotAdjusted, NotClosed,
+    Order, Recorded, StatementLine, Submission, Undone,
 };
 
 use crate::sample::{
@@ -395,6 +395,23 @@ pub fn a_batch_is_taken_back_once_and_whole(open: Open<'_>) {
     let undone = ledger.list_batches(0, 10).expect("listed").rows.remove(0).undone;
     assert_eq!(undone, Some((at(200), "ops".to_owned())));
     assert_eq!(findings(&*ledger), []);
+}
+
+pub fn a_batch_that_is_taken_back_takes_no_more(open: Open<'_>) {
+    let ledger = open_with_parties(open);
+    let before = new(record(&*ledger, &submission(2, "ORD-1")));
+    let id = batch(&*ledger);
+    assert_eq!(ledger.undo_batch(id, &author(), at(100)).expect("done"), Undone::Done(0));
+    let mut late = submission(4, "ORD-2");
+    late.call.batch_id = Some(id);
+    let beside = submission(6, "ORD-3");
+    let mut outcomes = ledger.record_conversions(&[late, beside]).expect("commits").into_iter();
+    let undone = |error: LedgerError| matches!(error, LedgerError::BatchUndone(of) if of == id);
+    assert!(outcomes.next().expect("one each").is_err_and(undone));
+    assert!(matches!(outcomes.next(), Some(Ok(Recorded::New(_)))), "no batch's");
+    let order = Order { batch_id: Some(id), ..order(payout("9")) };
+    assert!(ledger.adjust_conversions(&[before.id], &order, at(200)).is_err_and(undone));
+    assert_eq!(ledger.find_conversion(before.id).expect("asked"), Some(before));
 }
 
 pub fn a_preview_decides_alike_and_records_nothing(open: Open<'_>) {

@@ -11,6 +11,7 @@ use domain::ids::{CapId, ClickId, ConversionId, EventId, OfferId};
 use domain::suppression::{Fingerprint, OnSuppressed};
 use jiff::Timestamp;
 
+use super::super::batches::hold;
 use super::super::money::{self, Tally};
 use super::{INSERT_ATTEMPT, attempt_row, firsts_on_clicks, read_conversion};
 use crate::LedgerError;
@@ -22,6 +23,7 @@ pub(in crate::book) fn record(
     session: &mut dyn Session,
     submissions: &[Submission],
 ) -> Result<Vec<Recorded>, LedgerError> {
+    hold(session, submissions.iter().filter_map(|it| it.call.batch_id))?;
     session.take_turns(&offers(submissions))?;
     let mut facts = Facts::gather(session, submissions)?;
     let judged: Vec<Judged> = submissions.iter().map(|submission| facts.judge(submission)).collect();
