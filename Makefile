@@ -41,7 +41,8 @@ soak: ## kill a few thousand times, repeat a million calls, simulate for long (K
 fuzz: ## make up what strangers send and disks return (FUZZ_SECONDS=30 each; FUZZ_TARGETS="dates segment")
 	scripts/fuzz $(FUZZ_TARGETS)
 
-bench: ## measure, beside nginx (BENCH_ARGS="--help" says what can be set)
+bench: ## measure, beside nginx and PostgreSQL (BENCH_ARGS="--help" says what can be set)
 	scripts/setup bench
 	cargo build $(LOCKED) --release -p crumb -p bench
-	$(TARGET)/release/bench --crumb $(TARGET)/release/crumb $(BENCH_ARGS)
+	DURABLE=1 scripts/with-postgres bash -c \
+	'exec $(TARGET)/release/bench --crumb $(TARGET)/release/crumb --database "$$TEST_POSTGRES_URL" $(BENCH_ARGS)'

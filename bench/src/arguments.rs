@@ -44,7 +44,7 @@ pub struct Arguments {
     /// Conversions of the books part
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(20_000..=100_000_000))]
     pub books: u64,
-    /// An empty PostgreSQL database for the books part, as `database.url` names it [default: a SQLite file]
+    /// An empty PostgreSQL database to measure beside, as `database.url` names it; `make bench` brings one
     #[arg(long, value_name = "URL")]
     pub database: Option<String>,
     /// A file in MaxMind's format that tells countries [default: what scripts/country-file fetches]

@@ -1,7 +1,8 @@
 //! The ledger by itself, without HTTP: what a conversion costs when few and when many are stored, and pages
-//! of many. On the database that `--database` names, else in a file.
+//! of many. In a file, and on the database server that `--database` names.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,7 @@ use ledger::{Ledger, Location, Recorded, Submission};
 use crate::arguments::Arguments;
 use crate::report::{Figure, Report, Target};
 use crate::statistics::{Latencies, Spread, float};
+use crate::tools::output;
 
 /// Conversions stored when few are.
 const FEW: u64 = 10_000;
@@ -44,37 +46,75 @@ const PAGE_MS_MAX: f64 = 50.0;
 /// Pages of each order.
 const PAGES: u32 = 20;
 
-/// Records `--books` conversions and asks for pages of them.
+/// Conversions of the database server, at most: half a minute's.
+const SERVER_MAX: u64 = 100_000;
+/// At least, per second, on a database server.
+const SERVER_RATE_MIN: f64 = 3000.0;
+/// The database's own work to compare with: one row a transaction, for this many seconds.
+const PGBENCH: &[&str] = &["-n", "-c", "64", "-j", "2", "-T", "10"];
+const UPSERT: &str = "\\set id random(1, 1000000000)\n\
+    INSERT INTO beside.conversions (offer_id, unique_id, payout) VALUES (:id % 500, 'ORD-' || :id, 18) \
+    ON CONFLICT DO NOTHING;\n";
+const UPSERT_TABLE: &str = "CREATE SCHEMA beside; CREATE TABLE beside.conversions \
+    (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, offer_id BIGINT, unique_id TEXT, payout BIGINT, \
+    UNIQUE (offer_id, unique_id))";
+
+/// Measures a ledger in a file, and where `--database` names a server also one there, beside what that
+/// server does by itself.
 pub fn measure(arguments: &Arguments, folder: &Path, report: &mut Report) -> anyhow::Result<()> {
-    let location = match &arguments.database {
-        Some(url) => Location::Server(url.parse().context("--database")?),
-        None => Location::file(folder.join("books.sqlite")),
-    };
-    let ledger = location.open()?;
-    let mut book =
-        Book { ledger: &*ledger, terms: terms(), mint: mint()?, recorded: 0, all: arguments.books };
+    let file = Location::file(folder.join("books.sqlite")).open()?;
+    let sqlite = measure_one("SQLite", &*file, arguments.books, report)?;
+    let Some(url) = &arguments.database else { return Ok(()) };
+    let server = Location::Server(url.parse().context("--database")?).open()?;
+    let postgres = measure_one("PostgreSQL", &*server, arguments.books.min(SERVER_MAX), report)?;
+    drop(server);
+    let single = pgbench(url, folder)?;
+    for (what, rate, target) in [("SQLite", sqlite, None), ("PostgreSQL", postgres, Some(SERVER_RATE_MIN))] {
+        let name = format!("{what}, {FEW} stored, beside single-row upserts by pgbench ({single:.0} /s)");
+        let mut figure = Figure::new("books", &name, "/s", rate).beside("÷ pgbench", rate / single);
+        figure.target = target.map(Target::AtLeast);
+        report.add(figure);
+    }
+    Ok(())
+}
+
+/// Single-row transactions a second that the database server itself does.
+fn pgbench(url: &str, folder: &Path) -> anyhow::Result<f64> {
+    let script = folder.join("upsert.sql");
+    std::fs::write(&script, UPSERT)?;
+    output(Command::new("psql").args([url, "-qc", UPSERT_TABLE]))?;
+    let told = output(Command::new("pgbench").args(PGBENCH).arg("-f").arg(&script).arg(url))?;
+    let rate = told.lines().find_map(|line| line.strip_prefix("tps = ")?.split(' ').next()?.parse().ok());
+    rate.with_context(|| format!("pgbench told no rate: {told}"))
+}
+
+/// Records `all` conversions and asks for pages of them. Returns how many a second were recorded when few
+/// were stored.
+fn measure_one(what: &str, ledger: &dyn Ledger, all: u64, report: &mut Report) -> anyhow::Result<f64> {
+    let mut book = Book { ledger, terms: terms(), mint: mint()?, recorded: 0, all };
     book.fill(FEW)?;
     let few = book.time()?;
-    book.fill(arguments.books)?;
+    book.fill(all)?;
     let many = book.time()?;
     let per_second = |spread: &Spread| 1e6 / spread.median;
-    report.rate("books", &format!("conversions, {FEW} stored"), per_second(&few));
-    report.rate("books", &format!("conversions, {} stored", arguments.books), per_second(&many));
+    report.rate("books", &format!("{what}: conversions, {FEW} stored"), per_second(&few));
+    report.rate("books", &format!("{what}: conversions, {all} stored"), per_second(&many));
     let mut figure =
-        Figure::new("books", "a conversion when many are stored", "µs", many.median).within(many);
+        Figure::new("books", "  one of them when many are stored", "µs", many.median).within(many);
     figure = figure.beside("× when few are", many.median / few.median);
     report.add(figure.with_target(Target::RatioAtMost(COST_MAX)));
     for sort in ConversionSort::ALL {
         for (name, days) in [("of all", DAYS), ("of 30 days", 30)] {
             let pages = Latencies::of(book.pages(sort, days)?);
-            let what = format!("a page {name} by {sort}, p99");
+            let what = format!("  a page {name} by {sort}, p99");
             report.add(
                 Figure::new("books", &what, "ms", pages.ms(0.99)).with_target(Target::AtMost(PAGE_MS_MAX)),
             );
         }
     }
     let stored = ledger.list_conversions(&query(ConversionSort::ConversionId, None))?.total;
-    report.compare("conversions in the ledger", book.recorded, stored)
+    report.compare("conversions in a ledger", book.recorded, stored)?;
+    Ok(per_second(&few))
 }
 
 fn mint() -> anyhow::Result<ClickIdMint> {
