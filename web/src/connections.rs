@@ -2,7 +2,6 @@
 //! to leave, so that idle ones never keep new ones out.
 
 use std::collections::HashMap;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -121,12 +120,18 @@ impl Connections {
 
 /// Serves a connection until it ends, or until it is asked to leave and has finished. One that breaks
 /// is the client's affair.
-pub(crate) async fn attend(connection: impl GracefulConnection, leave: Leave) {
-    let mut connection = pin!(connection);
-    let timeout = tokio::select! {
-        _ = &mut connection => return,
-        timeout = leave => timeout.unwrap_or(STOP_TIMEOUT),
-    };
-    connection.as_mut().graceful_shutdown();
-    let _ = tokio::time::timeout(timeout, connection).await;
+pub(crate) fn attend(
+    connection: impl GracefulConnection + Send,
+    leave: Leave,
+) -> impl Future<Output = ()> + Send {
+    // In a box, so that the future holds it once: as its own argument and pinned it would be there twice.
+    let mut connection = Box::pin(connection);
+    async move {
+        let timeout = tokio::select! {
+            _ = &mut connection => return,
+            timeout = leave => timeout.unwrap_or(STOP_TIMEOUT),
+        };
+        connection.as_mut().graceful_shutdown();
+        let _ = tokio::time::timeout(timeout, connection).await;
+    }
 }

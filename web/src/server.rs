@@ -184,7 +184,8 @@ impl Surface {
     async fn answer(self, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
         if tracking::is_tracking(request.uri()) {
             let answer = tracking::answer(&self.web, &self.lane, peer, request.into_parts().0);
-            tracking::guarded(answer).await
+            // In a box, so that an idle connection keeps no place for it.
+            tracking::guarded(Box::pin(answer)).await
         } else {
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(self.lane);
