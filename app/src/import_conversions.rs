@@ -370,6 +370,8 @@ impl Importer {
             event_id: event_of(&self.terms.network, &call),
             batch_id: self.batch_id,
             is_backfill: true,
+            is_told: true,
+            in_browser: false,
             fingerprints: fingerprints::of_call(row),
             details: Details { original_status, ..call.details },
             ..call

@@ -225,6 +225,8 @@ impl Book<'_> {
             received: None,
             conversion_date: clicked,
             is_backfill: false,
+            is_told: true,
+            in_browser: false,
             fingerprints: Vec::new(),
             raw: format!("click_id={id}&offer_id={offer}&unique_id=ORD-{mixed:016x}"),
             details: Details::default(),

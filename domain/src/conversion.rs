@@ -60,6 +60,10 @@ pub struct ConversionCall {
     /// Whether the click's age is measured at the conversion's date instead of at receipt. Whether the
     /// caller may ask for that has been checked.
     pub is_backfill: bool,
+    /// Whether postbacks tell of it. They do not of a row whose final status is set right after it.
+    pub is_told: bool,
+    /// Whether a buyer's browser waits for the answer, which can then carry its affiliate's own pixels.
+    pub in_browser: bool,
     /// Whom suppression lists may know it by.
     pub fingerprints: Vec<Fingerprint>,
     /// The call as it came, without its key.
@@ -660,6 +664,8 @@ mod tests {
             received_at,
             batch_id: None,
             is_backfill: false,
+            is_told: true,
+            in_browser: false,
             fingerprints: Vec::new(),
             click_id: id.to_string(),
             offer_id: OfferId(2),

@@ -198,6 +198,8 @@ impl<'p> Fields<'p> {
             conversion_date: circumstances.now,
             batch_id: None,
             is_backfill: false,
+            is_told: true,
+            in_browser: false,
             fingerprints: Vec::new(),
             raw,
             details: Details {

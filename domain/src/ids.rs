@@ -60,6 +60,8 @@ integer_id! {
     StatementId(u64);
     /// An attempt: one conversion call on record.
     AttemptId(u64);
+    /// A postback or a webhook.
+    PostbackId(u32);
     /// An API key (its number, not its secret).
     KeyId(u32);
 }

@@ -11,10 +11,11 @@ use crate::caps::Cap;
 use crate::deep_link::HostPattern;
 use crate::event::{self, Event, OfferEvent};
 use crate::ids::{
-    AdvertiserId, AffiliateId, CampaignId, CapId, CreativeId, EventId, LandingPageId, OfferId, PriceRuleId,
-    RuleId,
+    AdvertiserId, AffiliateId, CampaignId, CapId, CreativeId, EventId, LandingPageId, OfferId, PostbackId,
+    PriceRuleId, RuleId,
 };
 use crate::money::{Amount, Currency, ExchangeRate};
+use crate::postback::{Owner, Postback, PostbackStatus};
 use crate::pricing::{PriceRule, Rate};
 use crate::schedule::Schedule;
 use crate::targeting::{Rule, RuleStatus};
@@ -341,6 +342,8 @@ pub struct Entities {
     pub tier_prices: Vec<TierPrice>,
     /// Exchange rates, in no order.
     pub exchange_rates: Vec<DatedRate>,
+    /// Postbacks and webhooks, by number.
+    pub postbacks: Vec<Postback>,
 }
 
 /// The whole configuration at one moment, arranged for looking things up.
@@ -364,6 +367,9 @@ pub struct Network {
     price_rules: FxHashMap<PriceRuleId, Arc<PriceRule>>,
     pricing: FxHashMap<OfferId, Pricing>,
     exchange_rates: FxHashMap<Currency, Vec<DatedRate>>,
+    postbacks: FxHashMap<PostbackId, Arc<Postback>>,
+    /// The active ones of each owner.
+    postbacks_of: FxHashMap<Owner, Vec<Arc<Postback>>>,
 }
 
 /// What is in force for an offer's conversions; offers with nothing of the kind have none.
@@ -416,7 +422,12 @@ impl Network {
             price_rules: by_id(entities.price_rules, |it| it.id),
             pricing: FxHashMap::default(),
             exchange_rates: FxHashMap::default(),
+            postbacks: by_id(entities.postbacks, |it| it.id),
+            postbacks_of: FxHashMap::default(),
         };
+        for postback in network.postbacks.values().filter(|it| it.status == PostbackStatus::Active) {
+            network.postbacks_of.entry(postback.owner).or_default().push(Arc::clone(postback));
+        }
         network.arrange_traffic();
         network.arrange_pricing(entities.tier_prices, entities.exchange_rates);
         network
@@ -442,6 +453,21 @@ impl Network {
         for rates in self.exchange_rates.values_mut() {
             rates.sort_by_key(|it| it.effective);
         }
+    }
+
+    /// The postback or webhook of that number.
+    pub fn postback(&self, id: PostbackId) -> Option<&Arc<Postback>> {
+        self.postbacks.get(&id)
+    }
+
+    /// All postbacks and webhooks, in no order.
+    pub fn postbacks(&self) -> impl Iterator<Item = &Arc<Postback>> {
+        self.postbacks.values()
+    }
+
+    /// The active postbacks of an owner, in no order.
+    pub fn postbacks_of(&self, owner: Owner) -> &[Arc<Postback>] {
+        self.postbacks_of.get(&owner).map_or(&[], |it| it)
     }
 
     /// What is in force for an offer's conversions.

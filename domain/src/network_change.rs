@@ -1,19 +1,27 @@
 //! Changes to the network: what creating an entity takes, and what an update may alter. An absent
 //! field stays as it is; there are no sentinels.
 
+use std::ops::RangeInclusive;
+
 use jiff::Timestamp;
 
+use crate::body_template::BodyTemplate;
 use crate::caps::{AtCap, Cap, CapStatus, CapType, Interval};
 use crate::deep_link::HostPattern;
 use crate::event::{Event, EventType};
-use crate::ids::{AdvertiserId, AffiliateId, CampaignId, CreativeId, EventId, OfferId};
+use crate::ids::{AdvertiserId, AffiliateId, CampaignId, CreativeId, EventId, OfferId, PostbackId};
 use crate::money::{Amount, Currency};
 use crate::network::{
     Advertiser, Affiliate, Approval, Attribution, Campaign, CampaignStatus, Creative, LandingPage,
     MediaStatus, Offer, OfferStatus, PartyStatus, Redirect,
 };
+use crate::postback::{
+    FireOn, Owner, Postback, PostbackConditions, PostbackMethod, PostbackStatus, PostbackType, Secret,
+    Signing, SuccessRule,
+};
 use crate::pricing::{PriceCondition, PriceRule, PriceType, Rate};
 use crate::schedule::Schedule;
+use crate::status::ConversionStatus;
 use crate::targeting::{Condition, Rule, RuleStatus, RuleType};
 use crate::time::Zone;
 use crate::tokens::UrlTemplate;
@@ -41,6 +49,8 @@ pub enum EntityKind {
     Event,
     /// A price rule.
     PriceRule,
+    /// A postback or a webhook.
+    Postback,
 }
 
 impl EntityKind {
@@ -57,6 +67,7 @@ impl EntityKind {
             Self::Cap => "cap",
             Self::Event => "event",
             Self::PriceRule => "price_rule",
+            Self::Postback => "postback",
         }
     }
 }
@@ -92,6 +103,10 @@ pub enum Rejected {
     EventExists(EventId),
     /// The event is another advertiser's.
     EventOfOtherAdvertiser,
+    /// The campaign is another affiliate's.
+    CampaignOfOtherAffiliate,
+    /// The offer is another advertiser's.
+    OfferOfOtherAdvertiser,
 }
 
 /// A new advertiser.
@@ -573,6 +588,129 @@ impl CapChange {
         set(&mut cap.limit, self.limit);
         set(&mut cap.at_cap, self.at_cap);
         set(&mut cap.status, self.status);
+    }
+}
+
+/// A new postback or webhook.
+#[derive(Clone, Debug)]
+pub struct CreatePostback {
+    /// Whose it is.
+    pub owner: Owner,
+    /// Only conversions on this offer.
+    pub offer_id: Option<OfferId>,
+    /// Only conversions of this campaign.
+    pub campaign_id: Option<CampaignId>,
+    /// Only conversions of this event.
+    pub event_id: Option<EventId>,
+    /// How it travels.
+    pub postback_type: PostbackType,
+    /// How the receiver is called.
+    pub method: PostbackMethod,
+    /// Whom it calls.
+    pub url: UrlTemplate,
+    /// What it sends beside the URL.
+    pub body: Option<BodyTemplate>,
+    /// Its state.
+    pub status: PostbackStatus,
+    /// What makes it fire.
+    pub fire_on: FireOn,
+    /// What must be true besides.
+    pub conditions: PostbackConditions,
+    /// How long after its cause it is sent, in seconds.
+    pub delay_seconds: u32,
+    /// Which answers mean success.
+    pub success: SuccessRule,
+    /// How many calls a second its receiver takes.
+    pub calls_per_second: Option<u32>,
+    /// What its calls are signed with.
+    pub secret: Option<Secret>,
+}
+
+impl CreatePostback {
+    /// The postback it becomes.
+    pub fn into_postback(self, id: PostbackId, created: Timestamp) -> Postback {
+        let Self { owner, offer_id, campaign_id, event_id, postback_type, method, url, body, status, .. } =
+            self;
+        let Self { fire_on, conditions, delay_seconds, success, calls_per_second, secret, .. } = self;
+        let signing = Signing { secret, old: None };
+        Postback {
+            id,
+            owner,
+            offer_id,
+            campaign_id,
+            event_id,
+            postback_type,
+            method,
+            url,
+            body,
+            status,
+            fire_on,
+            conditions,
+            delay_seconds,
+            success,
+            calls_per_second,
+            signing,
+            created,
+        }
+    }
+}
+
+/// A change to a postback or webhook. Whose it is, and which conversions it tells of, never changes.
+#[derive(Clone, Debug, Default)]
+pub struct PostbackChange {
+    /// How it travels.
+    pub postback_type: Option<PostbackType>,
+    /// How the receiver is called.
+    pub method: Option<PostbackMethod>,
+    /// Whom it calls.
+    pub url: Option<UrlTemplate>,
+    /// What it sends beside the URL.
+    pub body: Option<Option<BodyTemplate>>,
+    /// Its state.
+    pub status: Option<PostbackStatus>,
+    /// What makes it fire.
+    pub fire_on: Option<FireOn>,
+    /// Its status is one of these.
+    pub statuses: Option<Vec<ConversionStatus>>,
+    /// Its payout is at least this.
+    pub min_payout: Option<Option<Amount>>,
+    /// Only for so many of a hundred conversions.
+    pub share_percent: Option<Option<u8>>,
+    /// How long after its cause it is sent, in seconds.
+    pub delay_seconds: Option<u32>,
+    /// The status codes that mean success.
+    pub success_codes: Option<Vec<RangeInclusive<u16>>>,
+    /// A text that an answer must contain.
+    pub success_text: Option<Option<String>>,
+    /// How many calls a second its receiver takes.
+    pub calls_per_second: Option<Option<u32>>,
+    /// What its calls are signed with from now on; the secret before it signs too until then.
+    pub secret: Option<(Secret, Timestamp)>,
+}
+
+impl PostbackChange {
+    /// Applies what is present.
+    pub fn apply(self, postback: &mut Postback) {
+        set(&mut postback.postback_type, self.postback_type);
+        set(&mut postback.method, self.method);
+        set(&mut postback.url, self.url);
+        set(&mut postback.body, self.body);
+        set(&mut postback.status, self.status);
+        set(&mut postback.fire_on, self.fire_on);
+        set(&mut postback.conditions.statuses, self.statuses);
+        set(&mut postback.conditions.min_payout, self.min_payout);
+        set(&mut postback.conditions.share_percent, self.share_percent);
+        set(&mut postback.delay_seconds, self.delay_seconds);
+        set(&mut postback.success.codes, self.success_codes);
+        set(&mut postback.success.text, self.success_text);
+        set(&mut postback.calls_per_second, self.calls_per_second);
+        // A body stays with the method it was written for.
+        let body_type = postback.method.body_type();
+        postback.body = postback.body.take().filter(|it| Some(it.body_type()) == body_type);
+        if let Some((secret, until)) = self.secret {
+            let signing = &mut postback.signing;
+            signing.old = signing.secret.replace(secret).map(|old| (old, until));
+        }
     }
 }
 

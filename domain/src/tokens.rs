@@ -10,6 +10,11 @@ use thiserror::Error;
 /// Everything but the unreserved characters of RFC 3986 is encoded in a token's value.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// A value as it can stand in a URL's path or query, or in a form.
+pub(crate) fn encode(value: &str) -> String {
+    utf8_percent_encode(value, ENCODED).to_string()
+}
+
 /// The longest URL that may be saved: what every browser and server still takes.
 pub const URL_BYTES_MAX: usize = 2048;
 
@@ -123,6 +128,9 @@ pub enum BadUrl {
     /// Not an absolute http or https URL.
     #[error("not a URL: it must begin with http:// or https:// and name a host")]
     NotAUrl,
+    /// A token stands in its scheme, host or port.
+    #[error("tokens may not stand in the host: whom a URL calls is fixed when it is saved")]
+    TokenInHost,
     /// Longer than [`URL_BYTES_MAX`].
     #[error("a URL may be at most {URL_BYTES_MAX} bytes long")]
     TooLong,
@@ -132,7 +140,7 @@ pub enum BadUrl {
 }
 
 /// `; did you mean {affiliate_id}?` where a known name is close to what was written, in its brackets.
-fn suggestion(written: &str) -> String {
+pub(crate) fn suggestion(written: &str) -> String {
     let Some((name, _)) = token_at(written) else { return String::new() };
     let lower = name.to_ascii_lowercase();
     let distance = |known: &String| strsim::osa_distance(&lower, known);
@@ -171,7 +179,7 @@ impl UrlTemplate {
         if let Some(unknown) = parts.iter().find_map(Part::unknown) {
             return Err(BadUrl::UnknownToken(unknown.to_owned()));
         }
-        let sample: String = parts.iter().map(Part::sample).collect();
+        let sample: String = parts.iter().map(|part| part.sample("0")).collect();
         let url = url::Url::parse(&sample).map_err(|_| BadUrl::NotAUrl)?;
         let plain = text.bytes().all(|b| b > b' ' && b != 0x7f);
         if plain && matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty() {
@@ -179,6 +187,34 @@ impl UrlTemplate {
         } else {
             Err(BadUrl::NotAUrl)
         }
+    }
+
+    /// Reads a URL that we call ourselves: whom it calls is fixed, only path, query and fragment have
+    /// tokens.
+    pub fn parse_called(text: &str) -> Result<Self, BadUrl> {
+        let read = Self::parse(text)?;
+        if read.authority_with("0") == read.authority_with("1") { Ok(read) } else { Err(BadUrl::TokenInHost) }
+    }
+
+    /// Scheme, host and port, in lower case, the port also where it is the usual one.
+    pub fn authority(&self) -> String {
+        self.authority_with("0").unwrap_or_default()
+    }
+
+    fn authority_with(&self, token: &str) -> Option<String> {
+        let sample: String = self.parts.iter().map(|part| part.sample(token)).collect();
+        let url = url::Url::parse(&sample).ok()?;
+        Some(format!("{}://{}:{}", url.scheme(), url.host_str()?, url.port_or_known_default()?))
+    }
+
+    /// Whether a value is asked for.
+    pub fn has(&self, token: Token) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Token(it) if *it == token))
+    }
+
+    /// The values it asks for, in the order they stand.
+    pub fn tokens(&self) -> impl Iterator<Item = Token> {
+        self.parts.iter().filter_map(|part| if let Part::Token(token) = part { Some(*token) } else { None })
     }
 
     /// Reads a text that somebody else wrote: what is no known token stays as it is, and whether it is
@@ -228,10 +264,10 @@ impl Part {
     }
 
     /// What stands for the part while the whole is checked to be a URL.
-    fn sample(&self) -> &str {
+    fn sample<'p>(&'p self, token: &'p str) -> &'p str {
         match self {
             Self::Literal(text) | Self::Unknown(text) => text,
-            Self::Token(_) => "0",
+            Self::Token(_) => token,
         }
     }
 
@@ -244,24 +280,42 @@ impl Part {
 }
 
 fn split(text: &str) -> Vec<Part> {
-    let mut parts = Vec::new();
-    let (mut rest, mut literal) = (text, String::new());
-    while let Some(first) = rest.chars().next() {
+    pieces(text)
+        .map(|piece| match piece {
+            Piece::Text(text) => Part::literal(text),
+            Piece::Token(token, _) => Part::Token(token),
+            Piece::Unknown(written) => Part::Unknown(written.to_owned()),
+        })
+        .collect()
+}
+
+/// A piece of a text with tokens.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Piece<'t> {
+    /// Between tokens.
+    Text(&'t str),
+    /// A token, as written.
+    Token(Token, &'t str),
+    /// Written like a token, and none.
+    Unknown(&'t str),
+}
+
+/// A text's pieces, in their order.
+pub(crate) fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
         if let Some((name, written)) = token_at(rest) {
-            if !literal.is_empty() {
-                parts.push(Part::literal(&std::mem::take(&mut literal)));
-            }
-            parts.push(Token::from_name(name).map_or_else(|| Part::Unknown(written.to_owned()), Part::Token));
             rest = &rest[written.len()..];
-        } else {
-            literal.push(first);
-            rest = &rest[first.len_utf8()..];
+            return Some(
+                Token::from_name(name).map_or(Piece::Unknown(written), |it| Piece::Token(it, written)),
+            );
         }
-    }
-    if !literal.is_empty() {
-        parts.push(Part::literal(&literal));
-    }
-    parts
+        let is_end = |at: &usize| token_at(&rest[*at..]).is_some();
+        let end = rest.char_indices().map(|(at, _)| at).find(is_end).unwrap_or(rest.len());
+        let (text, after) = rest.split_at(end);
+        rest = after;
+        (!text.is_empty()).then_some(Piece::Text(text))
+    })
 }
 
 /// A token at the very start of `text`: its name and how it is written.

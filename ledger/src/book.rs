@@ -10,6 +10,7 @@ mod keys;
 mod money;
 mod network;
 mod nodes;
+mod postbacks;
 mod pricing;
 mod segments;
 mod statements;

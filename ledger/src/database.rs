@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use domain::ids::{
     AdvertiserId, AffiliateId, BatchId, CampaignId, CapId, ClickId, ConversionId, CreativeId, EventId, KeyId,
-    LandingPageId, NodeNumber, OfferId, PriceRuleId, RuleId, StatementId,
+    LandingPageId, NodeNumber, OfferId, PostbackId, PriceRuleId, RuleId, StatementId,
 };
 use domain::money::{Amount, ExchangeRate};
 use jiff::Timestamp;
@@ -167,6 +167,7 @@ ids!(
     KeyId,
     LandingPageId,
     OfferId,
+    PostbackId,
     PriceRuleId,
     RuleId,
     StatementId

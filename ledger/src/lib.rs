@@ -16,6 +16,7 @@ mod keys;
 mod location;
 mod network;
 mod nodes;
+mod postbacks;
 mod postgres;
 mod pricing;
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub use keys::{CreateKey, Key, KeyBook, KeyHash};
 pub use location::Location;
 pub use network::NetworkBook;
 pub use nodes::NodeBook;
+pub use postbacks::PostbackBook;
 pub use postgres::{BadPostgresUrl, PostgresUrl};
 pub use pricing::PricingBook;
 pub use segments::SegmentCatalogue;
@@ -60,6 +62,7 @@ pub trait Ledger:
     NetworkBook
     + TrafficBook
     + PricingBook
+    + PostbackBook
     + SuppressionBook
     + ConversionBook
     + KeyBook
@@ -80,6 +83,7 @@ impl<T> Ledger for T where
     T: NetworkBook
         + TrafficBook
         + PricingBook
+        + PostbackBook
         + SuppressionBook
         + ConversionBook
         + KeyBook

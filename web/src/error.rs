@@ -153,6 +153,7 @@ impl ApiError {
             EntityKind::Cap => ("cap_not_found", "Cap Not Found"),
             EntityKind::Event => ("event_not_found", "Event Not Found"),
             EntityKind::PriceRule => ("price_rule_not_found", "Price Rule Not Found"),
+            EntityKind::Postback => ("postback_not_found", "Postback Not Found"),
         };
         let parameter = Some(parameter.to_owned());
         Self { parameter, ..Self::new(StatusCode::NOT_FOUND, code, message) }
@@ -229,9 +230,14 @@ impl From<Rejected> for ApiError {
             Rejected::CampaignExists(id) => {
                 conflict(format!("the affiliate runs this offer already, in campaign {id}"))
             }
+            Rejected::CampaignOfOtherAffiliate => invalid("campaign_id", "not a campaign of this affiliate"),
+            Rejected::OfferOfOtherAdvertiser => invalid("offer_id", "not an offer of this advertiser"),
             Rejected::CampaignOfOtherOffer => invalid("campaign_id", "not a campaign of this offer"),
             Rejected::RedirectNotFound => Self::entity_not_found(EntityKind::Offer, "redirect_offer_id"),
             Rejected::RedirectsToItself => invalid("redirect_offer_id", "an offer cannot redirect to itself"),
+            Rejected::TooMany(EntityKind::Postback) => {
+                conflict("there are as many postbacks of this owner as there may be".to_owned())
+            }
             Rejected::TooMany(kind) => {
                 conflict(format!("the offer has as many {}s as it may have", kind.name().replace('_', " ")))
             }

@@ -10,6 +10,7 @@ use domain::time::Zone;
 use domain::tokens::UrlTemplate;
 use jiff::Timestamp;
 
+use super::postbacks::postback;
 use super::pricing::{PRESENT_PRICE_RULES, dated_rate, event, offer_event, price_rule, rate, tier_price};
 use super::traffic::{
     PRESENT_RULES, cap, creative, find_creative, landing_page, redirect, redirect_columns, redirect_problem,
@@ -42,6 +43,7 @@ impl<D: Database> NetworkBook for Book<D> {
                 price_rules: list.all(PRESENT_PRICE_RULES, "price_rule_id", price_rule)?,
                 tier_prices: list.all("tier_prices", "offer_id, tier", tier_price)?,
                 exchange_rates: list.all("exchange_rates", "currency, effective", dated_rate)?,
+                postbacks: list.all("postbacks", "postback_id", postback)?,
             })
         })
     }
@@ -320,7 +322,10 @@ pub(super) fn find_advertiser(
     one(session, sql, values![id], advertiser)
 }
 
-fn find_affiliate(session: &mut dyn Session, id: AffiliateId) -> Result<Option<Affiliate>, LedgerError> {
+pub(super) fn find_affiliate(
+    session: &mut dyn Session,
+    id: AffiliateId,
+) -> Result<Option<Affiliate>, LedgerError> {
     let sql = "-- find_affiliate\nSELECT * FROM affiliates WHERE affiliate_id = ?1";
     one(session, sql, values![id], affiliate)
 }

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0003_impressions.sql"),
     include_str!("../../migrations/postgres/0004_targeting.sql"),
     include_str!("../../migrations/postgres/0005_money.sql"),
+    include_str!("../../migrations/postgres/0006_postbacks.sql"),
 ];
 
 /// What the program calls itself in its schema.

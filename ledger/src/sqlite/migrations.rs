@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0003_impressions.sql"),
     include_str!("../../migrations/sqlite/0004_targeting.sql"),
     include_str!("../../migrations/sqlite/0005_money.sql"),
+    include_str!("../../migrations/sqlite/0006_postbacks.sql"),
 ];
 
 /// "crmb", in the file's header: this SQLite file is Crumb's.

@@ -135,6 +135,8 @@ pub fn submission_in(number: u32, unique_id: &str, change: impl FnOnce(&mut Enti
         received: None,
         conversion_date: at(i64::from(number) + 1),
         is_backfill: false,
+        is_told: true,
+        in_browser: false,
         fingerprints: Vec::new(),
         raw: format!("click_id={}&unique_id={unique_id}", click.id),
         details: Details::default(),

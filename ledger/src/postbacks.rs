@@ -1,0 +1,19 @@
+//! Postbacks and webhooks, as the ledger keeps them. They are loaded with the network.
+
+use domain::ids::PostbackId;
+use domain::network_change::{CreatePostback, PostbackChange};
+use domain::postback::Postback;
+use jiff::Timestamp;
+
+use crate::network::Changed;
+
+/// Who is told of conversions. Every change that is made raises the network's version in the same
+/// transaction.
+pub trait PostbackBook {
+    /// Creates a postback: at most [`POSTBACKS_MAX`](domain::postback::POSTBACKS_MAX) an owner. Offer,
+    /// campaign and event must exist and belong together, and to the owner.
+    fn create_postback(&self, create: CreatePostback, now: Timestamp) -> Changed<Postback>;
+
+    /// Changes what is present in `change`.
+    fn update_postback(&self, id: PostbackId, change: PostbackChange) -> Changed<Postback>;
+}
