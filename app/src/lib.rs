@@ -71,6 +71,7 @@ use domain::ids::NodeNumber;
 use domain::money::Currency;
 use domain::network::Network;
 use domain::privacy::AddressPolicy;
+use domain::retry::RetrySchedule;
 use domain::tokens::UrlTemplate;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
@@ -148,6 +149,16 @@ pub struct Settings {
     pub conversions_waiting_max: usize,
     /// Questions answered at the same time; further ones wait for a moment, then are told to retry.
     pub questions_max: usize,
+    /// How strangers are called.
+    pub outbound: outbound::Options,
+    /// How long to wait after each failed try of a delivery.
+    pub retry_schedule: RetrySchedule,
+    /// Deliveries tried at the same time.
+    pub delivery_workers: usize,
+    /// Of those, to one receiver.
+    pub workers_per_receiver: u32,
+    /// Calls a second to one receiver, where its postbacks say nothing else; 0 for no limit.
+    pub receiver_calls_per_second: u32,
 }
 
 /// The running product, shared by every request.
