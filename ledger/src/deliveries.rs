@@ -108,8 +108,8 @@ pub trait DeliveryBook {
     /// that one: causes of one conversion are told in their order.
     fn claim_due(&self, claim: &Claim, now: Timestamp) -> Result<Vec<Claimed>, LedgerError>;
 
-    /// Keeps the tries, each once however often it is told of, and takes the next step of those deliveries whose lease is still `lease`. Returns
-    /// how many that were; of the others only the try is kept.
+    /// Keeps the tries, each once however often it is told of, and takes the next step of those deliveries
+    /// whose lease is still `lease`. Returns how many that were; of the others only the try is kept.
     fn finish_deliveries(&self, lease: u64, finished: &[Finished]) -> Result<u64, LedgerError>;
 
     /// Makes what a server has claimed due at once, if it is: for a server that has just started, whose

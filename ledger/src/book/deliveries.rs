@@ -1,5 +1,9 @@
 //! Deliveries in the ledger.
 
+mod enqueue;
+
+pub(super) use enqueue::{Enqueued, enqueue};
+
 use std::collections::BTreeMap;
 
 use domain::adjustment::{Standing, Worth};
