@@ -79,7 +79,8 @@ pub trait ConversionBook {
     /// Records conversion calls, each exactly once per key (offer, event, `unique_id`), for ever and
     /// under any concurrency. On return all outcomes are committed, each with its attempt; they stand
     /// in the order of the submissions, and each was decided as if after those before it. Not recorded
-    /// is only what is refused, or a call whose own error is in its place.
+    /// is only what is refused, or a call whose own error is in its place. With a conversion are committed
+    /// the deliveries of all postbacks that it fires; a repeat fires none.
     fn record_conversions(
         &self,
         submissions: &[Submission],

@@ -3,6 +3,7 @@
 
 mod conversions;
 mod damage;
+mod deliveries;
 mod erasures;
 mod impressions;
 mod keys;
@@ -116,6 +117,10 @@ promises! {
     money::a_conversion_is_found_by_its_transaction,
     money::lists_of_numbers_go_on_where_they_ended,
     money::sums_hold_over_many_recordings_and_adjustments,
+    deliveries::every_matching_postback_is_enqueued_with_its_conversion,
+    deliveries::a_repeat_a_refusal_and_what_is_not_to_be_told_enqueue_nothing,
+    deliveries::a_browser_is_handed_its_postbacks_only_where_it_waits,
+    deliveries::a_delivery_waits_as_long_as_its_postback_says,
     erasures::an_erasure_is_listed_until_it_is_done,
     erasures::erased_conversions_and_attempts_keep_money_and_ids,
     impressions::impressions_of_one_kind_add_up,

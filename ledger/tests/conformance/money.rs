@@ -50,7 +50,7 @@ fn payout(text: &str) -> Change {
     Change { payout: Some(Amend::Set(amount(text))), ..Change::default() }
 }
 
-fn new(recorded: Recorded) -> Conversion {
+pub fn new(recorded: Recorded) -> Conversion {
     match recorded {
         Recorded::New(conversion) => conversion,
         other => panic!("not new: {other:?}"),
@@ -58,7 +58,7 @@ fn new(recorded: Recorded) -> Conversion {
 }
 
 /// A ledger whose network has what the sample's conversions name.
-fn open_with_parties(open: Open<'_>) -> Arc<dyn Ledger> {
+pub fn open_with_parties(open: Open<'_>) -> Arc<dyn Ledger> {
     let ledger = open();
     with_campaign(&*ledger);
     for _ in 0..2 {

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use domain::caps::{Cap, CapType, Counted, Interval, Window};
 use domain::conversion::{Accepted, Conversion, ConversionCall, First, Prior, Refusal, Verdict, judge};
 use domain::ids::{CapId, ClickId, ConversionId, EventId, OfferId};
+use domain::postback::{Postback, fired};
 use domain::suppression::{Fingerprint, OnSuppressed};
 use jiff::Timestamp;
 
 use super::super::batches::hold;
+use super::super::deliveries::{Enqueued, enqueue};
 use super::super::money::{self, Tally};
 use super::{INSERT_ATTEMPT, attempt_row, firsts_on_clicks, read_conversion};
 use crate::LedgerError;
@@ -69,6 +71,8 @@ struct Facts {
     conversions: Vec<Conversion>,
     /// How many of them are on record.
     on_record: usize,
+    /// Which postbacks those fire that the batch adds.
+    fired: Vec<Vec<Arc<Postback>>>,
     /// The place of a key's conversion.
     by_unique_id: HashMap<(OfferId, EventId, String), usize>,
     /// A click's first conversion of an event.
@@ -223,6 +227,11 @@ impl Facts {
                 self.counts.push((key, place, *measure));
             }
         }
+        self.fired.push(if call.is_told {
+            fired(&terms.network, &conversion, None, call.in_browser)
+        } else {
+            Vec::new()
+        });
         self.conversions.push(kept(Conversion { id, ..conversion }));
         Judged::New(place)
     }
@@ -230,7 +239,8 @@ impl Facts {
     /// Writes what was added. Each gets its number, in their order.
     fn insert_added(&mut self, session: &mut dyn Session) -> Result<(), LedgerError> {
         let added = &mut self.conversions[self.on_record..];
-        let rows: Vec<_> = added.iter().map(conversion_row).collect();
+        let rows: Vec<_> =
+            added.iter().zip(&self.fired).map(|(it, fired)| conversion_row(it, fired.len())).collect();
         let inserted = session.query_all(INSERT_CONVERSION, &rows)?;
         let number = |records: Vec<Record>| {
             let record = records.first().expect("an insert returns its row");
@@ -248,6 +258,10 @@ impl Facts {
             tally.add(conversion);
         }
         tally.write(session)?;
+        let told = added.iter().zip(&self.fired).flat_map(|(conversion, fired)| {
+            fired.iter().map(|it| Enqueued::new(conversion, 0, None, it, conversion.recorded_at))
+        });
+        enqueue(session, &told.collect::<Vec<_>>())?;
         self.write_counters(session)
     }
 
@@ -361,16 +375,16 @@ const INSERT_CONVERSION: &str = "-- insert_conversion\n\
     original_payout, payout_scope, payout_rule_id, payout_rule_version, \
     original_revenue, revenue_scope, revenue_rule_id, revenue_rule_version, \
     door, batch_id, cap_id, approve_at, details, status, price_payout, price_revenue, payout, revenue, \
-    click_date, conversion_date, recorded_at, last_updated) \
+    click_date, conversion_date, recorded_at, last_updated, deliveries) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, \
     ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
     ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, \
     ?25, ?26, ?27, ?28, \
     ?29, ?30, ?31, ?32, \
     ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, \
-    ?43, ?44, ?45, ?46) RETURNING conversion_id";
+    ?43, ?44, ?45, ?46, ?47) RETURNING conversion_id";
 
-fn conversion_row(it: &Conversion) -> Vec<Value<'_>> {
+fn conversion_row(it: &Conversion, deliveries: usize) -> Vec<Value<'_>> {
     let [adv1, adv2, adv3, adv4, adv5] = &it.adv;
     let [sub_id_1, sub_id_2, sub_id_3, sub_id_4, sub_id_5] = &it.sub_ids;
     let (payout_source, revenue_source) = (it.price.payout_source, it.price.revenue_source);
@@ -384,7 +398,7 @@ fn conversion_row(it: &Conversion) -> Vec<Value<'_>> {
         it.price.revenue, revenue_source.scope.name(), revenue_source.rule.map(|it| it.0), revenue_source.rule.map(|it| it.1),
         it.door.name(), it.batch_id, it.cap_id, it.approve_at, &it.details, it.standing.status.name(),
         it.standing.price.payout, it.standing.price.revenue, it.payout(), it.revenue(),
-        it.click_id.time(), it.conversion_date, it.recorded_at, it.last_updated,
+        it.click_id.time(), it.conversion_date, it.recorded_at, it.last_updated, deliveries as u64,
     ];
     values
 }
