@@ -53,7 +53,7 @@ pub fn start(
     let tls = tls_listen.map(|_| Tls::open(config.tls.certificate.clone(), config.tls.key.clone()));
     let tls = tls.transpose()?.map(Arc::new);
     let sockets = Sockets::open(config.server.listen, tls_listen, config.workers(), config.client_timeout())?;
-    let connections = open_files::fit_connections(config.server.connections)?;
+    let connections = open_files::fit_connections(config.server.connections, config.postbacks.workers)?;
     let limits = Limits {
         connections_max: connections.div_ceil(config.workers()).max(1),
         head_timeout: config.client_timeout(),
