@@ -160,7 +160,7 @@ pub struct App {
     agents: agents::Agents,
     lanes: Arc<lane::Lanes>,
     sequence: Mutex<sequence::Sequence>,
-    network: ArcSwap<Network>,
+    network: Arc<ArcSwap<Network>>,
     network_refresh: tokio::sync::Mutex<()>,
     keys: ArcSwap<HashMap<KeyHash, Key>>,
     keys_version: std::sync::atomic::AtomicU64,
