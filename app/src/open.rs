@@ -159,9 +159,11 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
         spoiled: HashSet::new(),
         erasing: None,
     };
+    let network = Arc::new(ArcSwap::from_pointee(Network::new(ledger.load_network()?)));
     let approver = Approver {
         clock: Arc::clone(&clock),
         ledger: Arc::clone(&ledger),
+        network: Arc::clone(&network),
         approved: metrics.conversions_approved.clone(),
         failures: metrics.approval_failures.clone(),
     };
@@ -170,17 +172,15 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
         conversion_writer::channel(Arc::clone(&ledger), Arc::clone(&wake), settings.conversions_waiting_max);
     let (impressions, impression_writer) =
         impressions::channel(Arc::clone(&ledger), &metrics.impressions_dropped);
-    let network = Network::new(ledger.load_network()?);
     let mut sequence = Sequence {
         mint: ClickIdMint::after(settings.node, archive.last_click()),
         caps: ClickCaps::default(),
         footprints: Footprints::new(settings.cookieless),
     };
     if sequence.footprints.is_on() {
-        sequence.footprints.restore(&archive, &network, clock.now())?;
+        sequence.footprints.restore(&archive, &network.load(), clock.now())?;
     }
-    click_caps::open(&mut sequence, &network, &settings.zone, &archive, clock.now())?;
-    let network = Arc::new(ArcSwap::from_pointee(network));
+    click_caps::open(&mut sequence, &network.load(), &settings.zone, &archive, clock.now())?;
     let deliverer = Deliverer {
         settings: DeliverySettings::of(&settings),
         clock: Arc::clone(&clock),

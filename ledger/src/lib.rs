@@ -32,7 +32,7 @@ mod verify;
 
 pub use adjustments::{Adjusted, AdjustmentBook, AdjustmentFilter, Author, EntryFilter, NotAdjusted, Order};
 pub use batches::{Batch, BatchBook, BatchType, Undone};
-pub use conversions::{Attempt, ConversionBook, Recorded, Submission};
+pub use conversions::{Attempt, ConversionBook, Recorded, Stated, Submission};
 pub use deliveries::{
     Claim, Claimed, DeliveryBook, DeliveryCounts, DeliveryFilter, DueReceiver, Finished, Replayed,
 };

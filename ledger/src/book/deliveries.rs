@@ -4,7 +4,7 @@ mod enqueue;
 
 pub(super) use enqueue::{Enqueued, enqueue};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::adjustment::{Standing, Worth};
 use domain::conversion::Conversion;
@@ -81,7 +81,7 @@ impl<D: Database> DeliveryBook for Book<D> {
             .collect();
         let steps: Vec<_> = finished.iter().map(|it| step_row(it, lease)).collect();
         let again = finished.iter().filter(|it| matches!(it.step, Step::Again(_)));
-        let again: Vec<_> = again.map(|it| values![it.offer_id, it.id.conversion_id]).collect();
+        let again = again.map(|it| (it.offer_id, it.id.conversion_id));
         let sql = "-- finish_deliveries\n\
             UPDATE deliveries SET status = ?6, next_try_at = coalesce(?7, next_try_at), lease = NULL, \
             leased_by = NULL, tries = tries + ?8, round = round + ?8 \
@@ -89,7 +89,7 @@ impl<D: Database> DeliveryBook for Book<D> {
         self.database.write(|session| {
             session.execute_all(INSERT_TRY, &tries)?;
             let still_leased = session.execute_all(sql, &steps)?;
-            queue_behind(session, &again)?;
+            queue_behind(session, again.clone())?;
             Ok(still_leased)
         })
     }
@@ -243,7 +243,11 @@ fn with_conversions(session: &mut dyn Session, leased: Vec<Delivery>) -> Result<
 /// Has the deliveries of these conversions wait as long as an earlier one to the same receiver does: they
 /// could not be claimed before. What is being tried is left alone, and what waits for that. The coalesce has
 /// them found by their conversion, as the plus does.
-fn queue_behind(session: &mut dyn Session, conversions: &[Vec<Value<'_>>]) -> Result<(), LedgerError> {
+pub(super) fn queue_behind(
+    session: &mut dyn Session,
+    conversions: impl Iterator<Item = (OfferId, ConversionId)>,
+) -> Result<(), LedgerError> {
+    let conversions: BTreeSet<_> = conversions.collect();
     let earliest = "(SELECT max(earlier.next_try_at) FROM deliveries AS earlier \
         WHERE earlier.offer_id = deliveries.offer_id AND earlier.conversion_id = deliveries.conversion_id \
         AND earlier.booking < deliveries.booking AND +earlier.receiver = deliveries.receiver \
@@ -253,7 +257,8 @@ fn queue_behind(session: &mut dyn Session, conversions: &[Vec<Value<'_>>]) -> Re
          UPDATE deliveries SET next_try_at = {earliest} WHERE offer_id = ?1 AND conversion_id = ?2 \
          AND coalesce(status, '') = 'due' AND lease IS NULL AND next_try_at < {earliest}"
     );
-    session.execute_all(&sql, conversions).map(drop)
+    let rows: Vec<_> = conversions.into_iter().map(|(offer, id)| values![offer, id]).collect();
+    session.execute_all(&sql, &rows).map(drop)
 }
 
 /// What a filter asks of rows. A status stands in the text, since only then its own index can serve it.

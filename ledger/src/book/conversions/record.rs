@@ -5,18 +5,22 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use domain::adjustment::{Cause, Change, EffectiveDate, Standing};
 use domain::caps::{Cap, CapType, Counted, Interval, Window};
 use domain::conversion::{Accepted, Conversion, ConversionCall, First, Prior, Refusal, Verdict, judge};
 use domain::ids::{CapId, ClickId, ConversionId, EventId, OfferId};
 use domain::postback::{Postback, fired};
+use domain::status::ConversionStatus;
 use domain::suppression::{Fingerprint, OnSuppressed};
 use jiff::Timestamp;
 
+use super::super::adjustments::Present;
 use super::super::batches::hold;
 use super::super::deliveries::{Enqueued, enqueue};
 use super::super::money::{self, Tally};
 use super::{INSERT_ATTEMPT, attempt_row, firsts_on_clicks, read_conversion};
 use crate::LedgerError;
+use crate::adjustments::Order;
 use crate::conversions::{Attempt, Recorded, Submission};
 use crate::database::{Record, Session, Value, single, storable, values};
 
@@ -28,8 +32,9 @@ pub(in crate::book) fn record(
     hold(session, submissions.iter().filter_map(|it| it.call.batch_id))?;
     session.take_turns(&offers(submissions))?;
     let mut facts = Facts::gather(session, submissions)?;
-    let judged: Vec<Judged> = submissions.iter().map(|submission| facts.judge(submission)).collect();
+    let judged: Vec<Judged> = submissions.iter().enumerate().map(|it| facts.judge(it)).collect();
     facts.insert_added(session)?;
+    facts.settle(session, submissions)?;
     let recorded: Vec<Recorded> = judged.into_iter().map(|it| facts.recorded(it)).collect();
     insert_attempts(session, submissions, &recorded)?;
     Ok(recorded)
@@ -73,6 +78,8 @@ struct Facts {
     on_record: usize,
     /// Which postbacks those fire that the batch adds.
     fired: Vec<Vec<Arc<Postback>>>,
+    /// Those that are to stand otherwise: the call's place, the conversion's, and the way there.
+    unsettled: Vec<(usize, usize, Vec<ConversionStatus>)>,
     /// The place of a key's conversion.
     by_unique_id: HashMap<(OfferId, EventId, String), usize>,
     /// A click's first conversion of an event.
@@ -192,11 +199,11 @@ impl Facts {
         Some(if all.any(|it| it == OnSuppressed::Reject) { OnSuppressed::Reject } else { first })
     }
 
-    fn judge(&mut self, submission: &Submission) -> Judged {
-        let Submission { call, click, terms } = submission;
+    fn judge(&mut self, (call_place, submission): (usize, &Submission)) -> Judged {
+        let Submission { call, click, terms, .. } = submission;
         let prior = self.prior(submission);
         match judge(call, click.as_ref(), terms, &prior) {
-            Verdict::New(accepted) => self.add(submission, &accepted, &prior.caps),
+            Verdict::New(accepted) => self.add(call_place, submission, &accepted, &prior.caps),
             Verdict::Same { conflict, .. } => {
                 let first = self.same_unique_id(submission).expect("judged to repeat it");
                 Judged::Same { first, conflict }
@@ -205,10 +212,16 @@ impl Facts {
         }
     }
 
-    fn add(&mut self, submission: &Submission, accepted: &Accepted, caps: &[Counted]) -> Judged {
+    fn add(
+        &mut self,
+        call_place: usize,
+        submission: &Submission,
+        accepted: &Accepted,
+        caps: &[Counted],
+    ) -> Judged {
         let place = self.conversions.len();
         let id = ConversionId(ADDED + place as u64);
-        let Submission { call, click, terms } = submission;
+        let Submission { call, click, terms, stated } = submission;
         let click = click.as_ref().expect("judged new only with its click");
         let conversion =
             Conversion::new(call, click, terms, accepted).expect("judged new only with its terms");
@@ -227,11 +240,15 @@ impl Facts {
                 self.counts.push((key, place, *measure));
             }
         }
-        self.fired.push(if call.is_told {
+        let way = stated.as_ref().and_then(|it| accepted.status.way_to(it.status)).unwrap_or_default();
+        self.fired.push(if call.is_told && way.is_empty() {
             fired(&terms.network, &conversion, None, call.in_browser)
         } else {
             Vec::new()
         });
+        if !way.is_empty() {
+            self.unsettled.push((call_place, place, way));
+        }
         self.conversions.push(kept(Conversion { id, ..conversion }));
         Judged::New(place)
     }
@@ -263,6 +280,39 @@ impl Facts {
         });
         enqueue(session, &told.collect::<Vec<_>>())?;
         self.write_counters(session)
+    }
+
+    /// Brings those to where they are to stand of which that is stated.
+    fn settle(&mut self, session: &mut dyn Session, submissions: &[Submission]) -> Result<(), LedgerError> {
+        if self.unsettled.is_empty() {
+            return Ok(());
+        }
+        let mut present = Present::default();
+        for (call_place, place, way) in &self.unsettled {
+            let Submission { call, terms, stated, .. } = &submissions[*call_place];
+            let stated = stated.as_ref().expect("there is a way to it");
+            let order = Order {
+                change: Change::default(),
+                effective: EffectiveDate::ConversionDate,
+                refuse_if_stated: false,
+                author: stated.author.clone(),
+                note: stated.note.clone(),
+                cause: Cause::Import,
+                batch_id: call.batch_id,
+                tells: None,
+            };
+            let conversion = &mut self.conversions[*place];
+            let (id, price) = (conversion.id, conversion.standing.price);
+            present.conversions.insert(id, conversion.clone());
+            for status in way {
+                let standing = Standing { status: *status, price };
+                *conversion = present.stand(id, standing, &order, call.received_at).conversion;
+            }
+            if call.is_told {
+                present.tell(id, None, &terms.network, call.received_at);
+            }
+        }
+        present.write(session)
     }
 
     fn write_counters(&self, session: &mut dyn Session) -> Result<(), LedgerError> {
@@ -305,7 +355,7 @@ impl Facts {
 
 /// The caps a call falls under, with its windows.
 fn caps(submission: &Submission) -> Vec<(Arc<Cap>, Window)> {
-    let Submission { call, click, terms } = submission;
+    let Submission { call, click, terms, .. } = submission;
     click.as_ref().map(|click| terms.caps(call, click)).unwrap_or_default()
 }
 
