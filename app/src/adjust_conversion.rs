@@ -5,7 +5,8 @@ use std::sync::Arc;
 use domain::access::Caller;
 use domain::adjustment::{Adjustment, Cause, Change, EffectiveDate, Unadjustable};
 use domain::conversion_request::BadParameter;
-use domain::ids::{BatchId, ConversionId, EventId, OfferId, StatementId};
+use domain::ids::{ConversionId, EventId, OfferId, StatementId};
+use domain::network::Network;
 use jiff::{Timestamp, ToSpan};
 use ledger::{Adjusted, Author, Ledger, NotAdjusted, Order};
 
@@ -98,9 +99,11 @@ impl AdjustConversion {
         }
     }
 
-    pub(crate) fn order(self, caller: &Caller, cause: Cause, batch_id: Option<BatchId>) -> Order {
+    /// The order, of which the postbacks of `network` tell.
+    pub(crate) fn order(self, caller: &Caller, cause: Cause, network: Arc<Network>) -> Order {
         let Self { change, effective, refuse_if_stated, note } = self;
-        Order { change, effective, refuse_if_stated, author: author(caller), note, cause, batch_id }
+        let (author, batch_id, tells) = (author(caller), None, Some(network));
+        Order { change, effective, refuse_if_stated, author, note, cause, batch_id, tells }
     }
 }
 
@@ -121,7 +124,7 @@ impl App {
         caller.may_administer()?;
         let now = self.clock.now();
         adjust.check(now).map_err(AdjustConversionError::BadParameter)?;
-        let order = adjust.order(caller, Cause::Update, None);
+        let order = adjust.order(caller, Cause::Update, self.network.load_full());
         let ledger = Arc::clone(&self.ledger);
         let done = blocking(move || {
             let id = match find(&*ledger, which)? {

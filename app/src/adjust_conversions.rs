@@ -110,7 +110,7 @@ impl App {
         caller.may_administer()?;
         let now = self.clock.now();
         adjust.check(now).map_err(AdjustConversionsError::BadParameter)?;
-        let order = adjust.order(caller, Cause::MassAdjustment, None);
+        let order = adjust.order(caller, Cause::MassAdjustment, self.network.load_full());
         let turn = self.turn().await?;
         let (ledger, network) = (Arc::clone(&self.ledger), self.network.load_full());
         let foreseen = blocking(move || {
@@ -144,7 +144,7 @@ impl App {
         caller.may_administer()?;
         let now = self.clock.now();
         adjust.check(now).map_err(AdjustConversionsError::BadParameter)?;
-        let order = adjust.order(caller, Cause::MassAdjustment, None);
+        let order = adjust.order(caller, Cause::MassAdjustment, self.network.load_full());
         let turn = self.turn().await?;
         let (ledger, counted) = (Arc::clone(&self.ledger), self.metrics.adjustments.clone());
         let done = blocking(move || {

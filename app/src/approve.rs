@@ -5,6 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+use domain::network::Network;
 use ledger::{Ledger, LedgerError};
 use prometheus_client::metrics::counter::Counter;
 
@@ -23,6 +25,8 @@ const BATCH: u32 = 500;
 pub struct Approver {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ledger: Arc<dyn Ledger>,
+    /// Whose postbacks tell of it.
+    pub(crate) network: Arc<ArcSwap<Network>>,
     pub(crate) approved: Counter,
     pub(crate) failures: Counter,
 }
@@ -51,7 +55,7 @@ impl Approver {
     /// Approves until nothing is due.
     fn approve(&self, stop: &dyn Fn() -> bool) -> Result<(), LedgerError> {
         while !stop() {
-            let approved = self.ledger.approve_due(self.clock.now(), BATCH)?;
+            let approved = self.ledger.approve_due(&self.network.load(), self.clock.now(), BATCH)?;
             self.approved.inc_by(approved);
             if approved < u64::from(BATCH) {
                 break;

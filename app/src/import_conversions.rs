@@ -13,10 +13,12 @@ use domain::conversion_request::{self, BadParameter, Circumstances};
 use domain::details::{Details, Door, Origin};
 use domain::ids::{BatchId, ClickId, ConversionId, EventId, KeyId, OfferId};
 use domain::money::Amount;
-use domain::network::DEFAULT_EVENT;
+use domain::network::{DEFAULT_EVENT, Network};
 use domain::status::ConversionStatus;
 use jiff::Timestamp;
-use ledger::{Adjusted, Attempt, Author, BatchType, Ledger, NotAdjusted, Order, Recorded, Submission};
+use ledger::{
+    Adjusted, Attempt, Author, BatchType, Ledger, NotAdjusted, Order, Recorded, Stated, Submission,
+};
 
 use crate::adjust_conversion::author;
 use crate::delimited::{Record, Records, line_ends};
@@ -47,6 +49,8 @@ pub struct ImportConversions {
     pub note: String,
     /// Whether columns nobody knows are left out instead of refused.
     pub ignore_unknown: bool,
+    /// Whether postbacks tell of what it records and changes.
+    pub fire_postbacks: bool,
     /// The line that follows the header, where this is a piece of a longer file.
     pub first_line: Option<u64>,
 }
@@ -151,11 +155,12 @@ impl App {
     ) -> Result<Imported, ImportError> {
         caller.may_administer()?;
         let turn = turn_of(&self.imports).await?;
+        let network = self.network.load_full();
         let importer = Importer {
             ledger: Arc::clone(&self.ledger),
             archive: Arc::clone(&self.archive),
             terms: Terms {
-                network: self.network.load_full(),
+                network: Arc::clone(&network),
                 zone: self.settings.zone.clone(),
                 currency: self.settings.currency,
             },
@@ -165,6 +170,7 @@ impl App {
             is_dry_run: import.is_dry_run,
             batch_id: import.batch_id,
             note: import.note.clone(),
+            tells: import.fire_postbacks.then_some(network),
         };
         let imported = blocking(move || {
             let _turn = turn;
@@ -196,6 +202,8 @@ struct Importer {
     is_dry_run: bool,
     batch_id: Option<BatchId>,
     note: String,
+    /// Whose postbacks tell of it; none: nobody is told.
+    tells: Option<Arc<Network>>,
 }
 
 /// A row as it was read.
@@ -230,6 +238,14 @@ struct Wish {
     id: ConversionId,
     changes: Vec<Change>,
     effective: EffectiveDate,
+}
+
+/// One of the changes of a wish.
+#[derive(Clone, Copy, PartialEq)]
+struct Step {
+    change: Change,
+    effective: EffectiveDate,
+    is_last: bool,
 }
 
 impl Done {
@@ -310,7 +326,10 @@ impl Importer {
     fn import_chunk(&self, header: &Header, records: &[Record<'_>]) -> Result<(Vec<Done>, u64), Failure> {
         let reads = records.iter().map(|it| self.read(header, it)).collect::<Result<Vec<_>, _>>()?;
         let mut done = self.record(&reads)?;
-        let adjustments = self.adjust(&reads, &mut done)?;
+        let recorded = done.iter().filter(|it| it.outcome == RowOutcome::Recorded);
+        let settling: u64 =
+            recorded.filter_map(|it| Some(u64::from(it.conversion.as_ref()?.adjustments))).sum();
+        let adjustments = settling + self.adjust(&reads, &mut done)?;
         for it in &mut done {
             let number = it.conversion_id.or(it.conversion.as_ref().map(|conversion| conversion.id));
             it.conversion_id = self.known(number)?;
@@ -350,7 +369,12 @@ impl Importer {
             Ok(call) => {
                 let click = self.find_click(&call.0.click_id)?;
                 let (call, status) = call;
-                let submission = Submission { call, click, terms: self.terms.clone() };
+                let stated = status.map(|status| Stated {
+                    status,
+                    author: self.author.clone(),
+                    note: self.note.clone(),
+                });
+                let submission = Submission { call, click, terms: self.terms.clone(), stated };
                 Ok(Read::Call(Box::new(Call { submission, status, is_dated: row.is_dated() })))
             }
             Err(bad) => {
@@ -370,7 +394,7 @@ impl Importer {
             event_id: event_of(&self.terms.network, &call),
             batch_id: self.batch_id,
             is_backfill: true,
-            is_told: true,
+            is_told: self.tells.is_some(),
             in_browser: false,
             fingerprints: fingerprints::of_call(row),
             details: Details { original_status, ..call.details },
@@ -530,9 +554,9 @@ impl Importer {
         Ok(adjustments + self.carry_out(&wishes, reads, done, &mut latest)?)
     }
 
-    /// What is to be done for a recorded conversion to stand as its row says. One that nobody has changed since
-    /// an import recorded it may get there by two steps; what this batch has recorded stood so from its own
-    /// date on.
+    /// What is to be done for a conversion that was recorded before to stand as its row says; what is new
+    /// stands so already, as far as there is a way. One that nobody has changed since an import recorded it may
+    /// get there by two steps; what this batch has recorded stood so from its own date on.
     fn wish(
         &self,
         row: usize,
@@ -562,7 +586,7 @@ impl Importer {
     }
 
     /// Carries out changes of different conversions: the first of each, then the second of each. Those that
-    /// are the same share a transaction.
+    /// are the same share a transaction. Postbacks tell of the last one of each.
     fn carry_out(
         &self,
         wishes: &[Wish],
@@ -573,16 +597,18 @@ impl Importer {
         let mut adjustments = 0;
         let mut left = HashSet::new();
         for step in 0..wishes.iter().map(|it| it.changes.len()).max().unwrap_or(0) {
-            let mut alike: Vec<(Change, EffectiveDate, Vec<&Wish>)> = Vec::new();
+            let mut alike: Vec<(Step, Vec<&Wish>)> = Vec::new();
             for wish in wishes.iter().filter(|it| !left.contains(&it.row)) {
                 let Some(change) = wish.changes.get(step) else { continue };
-                match alike.iter_mut().find(|it| it.0 == *change && it.1 == wish.effective) {
-                    Some((.., same)) => same.push(wish),
-                    None => alike.push((*change, wish.effective, vec![wish])),
+                let is_last = step + 1 == wish.changes.len();
+                let step = Step { change: *change, effective: wish.effective, is_last };
+                match alike.iter_mut().find(|(other, _)| *other == step) {
+                    Some((_, same)) => same.push(wish),
+                    None => alike.push((step, vec![wish])),
                 }
             }
-            for (change, effective, wishes) in alike {
-                for (wish, adjusted) in wishes.iter().zip(self.adjust_alike(change, effective, &wishes)?) {
+            for (step, wishes) in alike {
+                for (wish, adjusted) in wishes.iter().zip(self.adjust_alike(step, &wishes)?) {
                     let it = &mut done[wish.row];
                     match adjusted {
                         Ok(adjusted) => {
@@ -603,8 +629,7 @@ impl Importer {
 
     fn adjust_alike(
         &self,
-        change: Change,
-        effective: EffectiveDate,
+        Step { change, effective, is_last }: Step,
         wishes: &[&Wish],
     ) -> Result<Vec<Result<Adjusted, NotAdjusted>>, Failure> {
         let order = Order {
@@ -615,6 +640,7 @@ impl Importer {
             note: self.note.clone(),
             cause: Cause::Import,
             batch_id: self.batch_id,
+            tells: self.tells.clone().filter(|_| is_last),
         };
         let ids: Vec<_> = wishes.iter().map(|it| it.id).collect();
         Ok(if self.is_dry_run {
@@ -696,6 +722,7 @@ mod tests {
             batch_id: None,
             note: String::new(),
             ignore_unknown: false,
+            fire_postbacks: true,
             first_line: None,
         }
     }

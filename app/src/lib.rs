@@ -12,10 +12,10 @@ mod click_caps;
 mod clock;
 mod close_statement;
 mod compact;
-#[cfg_attr(not(test), expect(dead_code, reason = "the loop that delivers comes next"))]
 mod compose;
 mod conversion_writer;
 mod delimited;
+mod deliver;
 mod erase;
 mod failure;
 mod fingerprints;
@@ -91,6 +91,7 @@ pub use chance::Chance;
 pub use clock::Clock;
 pub use close_statement::CloseStatementError;
 pub use conversion_writer::ConversionWriter;
+pub use deliver::Deliverer;
 pub use failure::Failure;
 pub use import_conversions::{
     ImportConversions, ImportError, Imported, ImportedRow, ROWS_MAX as IMPORT_ROWS_MAX, RowOutcome, RowReason,
@@ -175,7 +176,7 @@ pub struct App {
     agents: agents::Agents,
     lanes: Arc<lane::Lanes>,
     sequence: Mutex<sequence::Sequence>,
-    network: ArcSwap<Network>,
+    network: Arc<ArcSwap<Network>>,
     network_refresh: tokio::sync::Mutex<()>,
     keys: ArcSwap<HashMap<KeyHash, Key>>,
     keys_version: std::sync::atomic::AtomicU64,

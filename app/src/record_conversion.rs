@@ -130,7 +130,7 @@ impl App {
             zone: self.settings.zone.clone(),
             currency: self.settings.currency,
         };
-        match self.conversions.record(Submission { call, click, terms }).await? {
+        match self.conversions.record(Submission { call, click, terms, stated: None }).await? {
             Recorded::New(conversion) => {
                 Ok(RecordedConversion { conversion, repeated: false, conflict: false })
             }

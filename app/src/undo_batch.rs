@@ -35,8 +35,8 @@ impl App {
     pub async fn undo_batch(&self, caller: &Caller, id: BatchId) -> Result<u64, UndoBatchError> {
         caller.may_administer()?;
         let (now, author) = (self.clock.now(), author(caller));
-        let ledger = Arc::clone(&self.ledger);
-        match blocking(move || Ok(ledger.undo_batch(id, &author, now)?)).await? {
+        let (ledger, network) = (Arc::clone(&self.ledger), self.network.load_full());
+        match blocking(move || Ok(ledger.undo_batch(id, &author, &network, now)?)).await? {
             Undone::Done(adjustments) => {
                 self.metrics.adjustments.inc_by(adjustments);
                 Ok(adjustments)

@@ -231,7 +231,7 @@ impl Book<'_> {
             raw: format!("click_id={id}&offer_id={offer}&unique_id=ORD-{mixed:016x}"),
             details: Details::default(),
         };
-        Submission { call, click: Some(click), terms: self.terms.clone() }
+        Submission { call, click: Some(click), terms: self.terms.clone(), stated: None }
     }
 
     /// How long pages of the last so many days take, in that order.

@@ -1,7 +1,15 @@
 //! Importing conversions from a file.
 
+use app::Clock as _;
 use domain::access::{Grant, Scope};
-use ledger::Location;
+use domain::delivery::Delivery;
+use domain::ids::AffiliateId;
+use domain::network_change::CreatePostback;
+use domain::postback::{
+    FireOn, Owner, PostbackConditions, PostbackMethod, PostbackStatus, PostbackType, SuccessRule,
+};
+use domain::tokens::UrlTemplate;
+use ledger::{DeliveryFilter, Ledger, Location};
 use serde_json::{Value, json};
 use testkit::{Answer, TestServer};
 
@@ -352,4 +360,74 @@ fn an_import_is_bounded_and_for_admins() {
     let nobody = server.client.with_key("crumb_wrong").post_file("import_conversions", &[], b"");
     refused(&nobody, 401, "invalid_api_key", "Key");
     assert_eq!(server.client.get("import_conversions", &[]).status, 405);
+}
+
+/// What postbacks were told of, in order: conversion, booking, cause, status.
+fn postbacks_told(ledger: &dyn Ledger) -> Vec<String> {
+    let listed = ledger.list_deliveries(&DeliveryFilter::default(), 0, 100).expect("listed");
+    let one = |it: &Delivery| {
+        let id = it.id;
+        format!("{} {} {} {}", id.conversion_id, id.booking, it.cause.name(), it.standing.status)
+    };
+    listed.rows.iter().map(one).collect()
+}
+
+#[test]
+fn postbacks_tell_of_each_row_once_and_as_it_stands_in_the_end() {
+    let server = TestServer::start();
+    let ledger = Location::file(server.folder().join("ledger.sqlite")).open().expect("a ledger");
+    let postback = CreatePostback {
+        owner: Owner::Affiliate(AffiliateId(1)),
+        offer_id: None,
+        campaign_id: None,
+        event_id: None,
+        postback_type: PostbackType::Server,
+        method: PostbackMethod::Get,
+        url: UrlTemplate::parse_called("https://partner.example/?id={click_id}").expect("a url"),
+        body: None,
+        status: PostbackStatus::Active,
+        fire_on: FireOn::All,
+        conditions: PostbackConditions::default(),
+        delay_seconds: 0,
+        success: SuccessRule::default(),
+        calls_per_second: None,
+        secret: None,
+    };
+    ledger.create_postback(postback, server.clock.now()).expect("made").expect("accepted");
+    // Any change has the server look at the network anew.
+    server.client.post("affiliate", &[("affiliate_name", "Another")]).success();
+
+    let clicks: [String; 8] = clicks(&server);
+    let header = "click_id,offer_id,conversion_date,unique_id,conversion_status\n";
+    let row = |place: usize, word: &str| format!("{},1,{NOW},ORD-{place},{word}\n", clicks[place]);
+    let rows: String =
+        (0..5).zip(["", "paid", "hold", "rejected", "returned"]).map(|(at, it)| row(at, it)).collect();
+    let text = format!("{header}{rows}");
+    dry_run(&server, &text);
+    assert_eq!(postbacks_told(&*ledger), Vec::<String>::new(), "a dry run tells nobody");
+    import(&server, &text);
+    let mut expected = vec![
+        "1 0 recorded approved",
+        "2 0 recorded approved",
+        "3 1 recorded pending",
+        "4 1 recorded rejected",
+        "5 1 recorded reversed",
+    ];
+    assert_eq!(postbacks_told(&*ledger), expected);
+    import(&server, &text);
+    assert_eq!(postbacks_told(&*ledger), expected, "a repeat tells nobody");
+
+    server.clock.advance_seconds(60);
+    // By one step, and by two, of which only the last is told.
+    import(&server, &format!("{header}{}{}", row(2, "paid"), row(0, "scrubbed")));
+    expected.extend(["1 2 ignored ignored", "3 2 approved approved"]);
+    assert_eq!(postbacks_told(&*ledger), expected);
+
+    server.clock.advance_seconds(60);
+    let text = format!("{header}{}{}{}", row(5, ""), row(6, "returned"), row(2, "rejected"));
+    let quiet = send(&server, &[GO, ("fire_postbacks", "false")], &text).success();
+    assert_eq!(told(&quiet["import"]), ["2 recorded", "3 recorded", "4 adjusted"]);
+    import(&server, &text);
+    assert_eq!(postbacks_told(&*ledger), expected, "nobody, and not later either");
+    server.verify();
 }

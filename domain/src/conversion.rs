@@ -60,7 +60,7 @@ pub struct ConversionCall {
     /// Whether the click's age is measured at the conversion's date instead of at receipt. Whether the
     /// caller may ask for that has been checked.
     pub is_backfill: bool,
-    /// Whether postbacks tell of it. They do not of a row whose final status is set right after it.
+    /// Whether postbacks tell of it.
     pub is_told: bool,
     /// Whether a buyer's browser waits for the answer, which can then carry its affiliate's own pixels.
     pub in_browser: bool,

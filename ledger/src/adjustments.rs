@@ -1,10 +1,13 @@
 //! What becomes of conversions after they are recorded: dated adjustments, and the lines of money.
 
+use std::sync::Arc;
+
 use domain::adjustment::{Adjustment, Cause, Change, EffectiveDate, Unadjustable};
 use domain::conversion::Conversion;
 use domain::conversion_query::ConversionFilter;
 use domain::entry::Entry;
 use domain::ids::{AffiliateId, BatchId, ConversionId, EventId, KeyId, OfferId, StatementId};
+use domain::network::Network;
 use domain::statement::Party;
 use jiff::Timestamp;
 
@@ -20,7 +23,7 @@ pub struct Author {
 }
 
 /// What somebody asks to be done to conversions.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Debug)]
 pub struct Order {
     /// What is to change.
     pub change: Change,
@@ -36,6 +39,8 @@ pub struct Order {
     pub cause: Cause,
     /// The batch it belongs to.
     pub batch_id: Option<BatchId>,
+    /// The network whose postbacks tell of it; none: nobody is told.
+    pub tells: Option<Arc<Network>>,
 }
 
 /// Why a conversion was left as it is.
@@ -95,8 +100,8 @@ pub struct EntryFilter {
 /// Adjustments and lines.
 pub trait AdjustmentBook {
     /// Adjusts these conversions in one transaction, each with its own outcome, in their order: the
-    /// adjustment with its lines, and the roll-ups with it. What a conversion was before is never
-    /// overwritten.
+    /// adjustment with its lines, the roll-ups with it, and the deliveries of all postbacks that it fires.
+    /// What a conversion was before is never overwritten.
     fn adjust_conversions(
         &self,
         ids: &[ConversionId],
@@ -112,9 +117,9 @@ pub trait AdjustmentBook {
         now: Timestamp,
     ) -> Result<Vec<Result<Adjusted, NotAdjusted>>, LedgerError>;
 
-    /// Approves pending conversions whose time has come, `limit` at most, the longest due first.
-    /// Returns how many.
-    fn approve_due(&self, now: Timestamp, limit: u32) -> Result<u64, LedgerError>;
+    /// Approves pending conversions whose time has come, `limit` at most, the longest due first; the
+    /// postbacks of `network` tell of it. Returns how many.
+    fn approve_due(&self, network: &Arc<Network>, now: Timestamp, limit: u32) -> Result<u64, LedgerError>;
 
     /// The numbers of the conversions that match, by number, from after `after` on, `limit` at most.
     fn list_conversion_ids(

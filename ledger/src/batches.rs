@@ -1,7 +1,10 @@
 //! Batches: what came in one go, so that it can be taken back in one go.
 
+use std::sync::Arc;
+
 use domain::conversion::Conversion;
 use domain::ids::BatchId;
+use domain::network::Network;
 use jiff::Timestamp;
 
 use crate::adjustments::Author;
@@ -84,8 +87,16 @@ pub trait BatchBook {
     fn list_batches(&self, offset: u64, limit: u32) -> Result<Page<Batch>, LedgerError>;
 
     /// Takes back everything a batch did, all or nothing, by adjustments; from then on nothing can be done
-    /// for it ([`LedgerError::BatchUndone`]). What it changed stands as if it had not; what it recorded is reversed where it was approved, and rejected where it is pending.
-    fn undo_batch(&self, id: BatchId, author: &Author, now: Timestamp) -> Result<Undone, LedgerError>;
+    /// for it ([`LedgerError::BatchUndone`]). What it changed stands as if it had not; what it recorded is
+    /// reversed where it was approved, and rejected where it is pending. The postbacks of `network` tell of
+    /// each conversion that then stands otherwise, once.
+    fn undo_batch(
+        &self,
+        id: BatchId,
+        author: &Author,
+        network: &Arc<Network>,
+        now: Timestamp,
+    ) -> Result<Undone, LedgerError>;
 
     /// What [`record_conversions`](crate::ConversionBook::record_conversions) would decide, each as if
     /// after those before it, and nothing recorded. A conversion that would be new has number 0.

@@ -3,6 +3,7 @@
 mod adjustments;
 mod batches;
 mod conversions;
+mod deliveries;
 mod erasures;
 mod filter;
 mod impressions;

@@ -5,9 +5,11 @@ use domain::conversion::{Conversion, ConversionCall, Refusal, Terms};
 use domain::conversion_query::{ConversionPage, ConversionQuery};
 use domain::details::Door;
 use domain::ids::{BatchId, ClickId, ConversionId, EventId, KeyId, OfferId};
+use domain::status::ConversionStatus;
 use jiff::Timestamp;
 
 use crate::LedgerError;
+use crate::adjustments::Author;
 
 /// A conversion call with what it is to be judged by.
 #[derive(Clone, Debug)]
@@ -18,6 +20,21 @@ pub struct Submission {
     pub click: Option<Click>,
     /// The network's say.
     pub terms: Terms,
+    /// How the conversion is to stand, where whoever brings it knows.
+    pub stated: Option<Stated>,
+}
+
+/// How a new conversion is to stand, whatever the offer would have it be. It is recorded as any other, and
+/// brought there by adjustments in the same transaction, as far as there is a way; postbacks tell of it as
+/// recorded, once, as it stands then.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stated {
+    /// Its status.
+    pub status: ConversionStatus,
+    /// Who says so.
+    pub author: Author,
+    /// Why, in words.
+    pub note: String,
 }
 
 impl Submission {
@@ -79,7 +96,8 @@ pub trait ConversionBook {
     /// Records conversion calls, each exactly once per key (offer, event, `unique_id`), for ever and
     /// under any concurrency. On return all outcomes are committed, each with its attempt; they stand
     /// in the order of the submissions, and each was decided as if after those before it. Not recorded
-    /// is only what is refused, or a call whose own error is in its place.
+    /// is only what is refused, or a call whose own error is in its place. With a conversion are committed
+    /// the deliveries of all postbacks that it fires; a repeat fires none.
     fn record_conversions(
         &self,
         submissions: &[Submission],

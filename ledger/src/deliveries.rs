@@ -99,7 +99,8 @@ pub struct DeliveryCounts {
 /// The queue of deliveries, and the record of what became of them.
 pub trait DeliveryBook {
     /// The receivers that have deliveries due now or later, with the moment of the next of each. A claimed
-    /// one is due when its lease ends.
+    /// one is due when its lease ends, and one that waits for an earlier cause no sooner than that is; while
+    /// the earlier one is being tried it may be listed and not to be had.
     fn list_due_receivers(&self) -> Result<Vec<DueReceiver>, LedgerError>;
 
     /// Leases deliveries that are due at `now`, of each receiver those that have been due longest. Two claims
@@ -107,8 +108,8 @@ pub trait DeliveryBook {
     /// that one: causes of one conversion are told in their order.
     fn claim_due(&self, claim: &Claim, now: Timestamp) -> Result<Vec<Claimed>, LedgerError>;
 
-    /// Keeps the tries, and takes the next step of those deliveries whose lease is still `lease`. Returns
-    /// how many that were; of the others only the try is kept.
+    /// Keeps the tries, each once however often it is told of, and takes the next step of those deliveries
+    /// whose lease is still `lease`. Returns how many that were; of the others only the try is kept.
     fn finish_deliveries(&self, lease: u64, finished: &[Finished]) -> Result<u64, LedgerError>;
 
     /// Makes what a server has claimed due at once, if it is: for a server that has just started, whose
@@ -136,7 +137,8 @@ pub trait DeliveryBook {
     fn list_tries(&self, ids: &[DeliveryId]) -> Result<Vec<Vec<Try>>, LedgerError>;
 
     /// Makes deliveries due again that match and are not due, in the order of their ids after `after`,
-    /// looking at `limit` of them at most. A new round of tries begins; the tries so far stay.
+    /// looking at `limit` of them at most. A new round of tries begins; the tries so far stay. What is for
+    /// browsers is left: the browser that it was handed to has gone.
     fn replay_deliveries(
         &self,
         filter: &DeliveryFilter,
@@ -145,7 +147,7 @@ pub trait DeliveryBook {
         now: Timestamp,
     ) -> Result<Replayed, LedgerError>;
 
-    /// How many deliveries match and are not due: what a replay would make due.
+    /// How many deliveries a replay would make due.
     fn count_replayable(&self, filter: &DeliveryFilter) -> Result<u64, LedgerError>;
 
     /// How many deliveries wait.

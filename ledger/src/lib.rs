@@ -9,6 +9,7 @@ mod batches;
 mod book;
 mod conversions;
 mod database;
+mod deliveries;
 mod erasures;
 mod error;
 mod impressions;
@@ -31,7 +32,10 @@ mod verify;
 
 pub use adjustments::{Adjusted, AdjustmentBook, AdjustmentFilter, Author, EntryFilter, NotAdjusted, Order};
 pub use batches::{Batch, BatchBook, BatchType, Undone};
-pub use conversions::{Attempt, ConversionBook, Recorded, Submission};
+pub use conversions::{Attempt, ConversionBook, Recorded, Stated, Submission};
+pub use deliveries::{
+    Claim, Claimed, DeliveryBook, DeliveryCounts, DeliveryFilter, DueReceiver, Finished, Replayed,
+};
 pub use erasures::ErasureBook;
 pub use error::LedgerError;
 pub use impressions::ImpressionBook;
@@ -65,6 +69,7 @@ pub trait Ledger:
     + PostbackBook
     + SuppressionBook
     + ConversionBook
+    + DeliveryBook
     + KeyBook
     + SegmentCatalogue
     + ErasureBook
@@ -86,6 +91,7 @@ impl<T> Ledger for T where
         + PostbackBook
         + SuppressionBook
         + ConversionBook
+        + DeliveryBook
         + KeyBook
         + SegmentCatalogue
         + ErasureBook

@@ -221,9 +221,6 @@ impl Inner {
         mut request: Request<Full<Bytes>>,
     ) -> Result<(Connection, hyper::Response<hyper::body::Incoming>), CallError> {
         while let Some(mut connection) = self.idle.take(&target.receiver) {
-            if !connection.is_ready_now().await {
-                continue;
-            }
             match connection.send(request).await {
                 Ok(response) => return Ok((connection, response)),
                 Err(Unanswered::Failed(error)) => return Err(error),

@@ -17,7 +17,8 @@ use hyper_util::rt::TokioIo;
 use crate::connect::Stream;
 use crate::error::CallError;
 
-/// The most that is read of an answer's head, and of what may follow its body: as much as large servers send.
+/// The most that is read of an answer's head: as much as large servers send. It is also the most of an answer that is
+/// held in memory at a time.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// The most headers an answer may have.
@@ -29,7 +30,7 @@ pub const INTERIM_ANSWERS_MAX: usize = 16;
 /// How answers of strangers are read.
 pub(crate) fn builder() -> Builder {
     let mut builder = Builder::new();
-    builder.max_header_size(HEAD_BYTES_MAX).max_buf_size(HEAD_BYTES_MAX).max_headers(HEADERS_MAX);
+    builder.max_buf_size(HEAD_BYTES_MAX).max_headers(HEADERS_MAX);
     builder
 }
 
@@ -56,7 +57,7 @@ fn drive<D: Future + Unpin>(driver: &mut Option<D>, cx: &mut Context<'_>) {
 
 /// Why a request has no answer.
 pub(crate) enum Unanswered {
-    /// Nothing of it was sent: the connection had closed before.
+    /// Nothing of it was sent: the connection had closed before, or brought bytes that nobody had asked for.
     Unsent(Box<Request<Full<Bytes>>>),
     /// It may have been received.
     Failed(CallError),
@@ -118,17 +119,10 @@ impl Connection {
 
     /// Waits until another request can be sent. Says no when the connection has closed.
     pub async fn ready(&mut self) -> bool {
-        poll_fn(|cx| self.poll_ready(cx)).await
-    }
-
-    /// Whether another request can be sent at this moment. Notices what has arrived while nobody looked: an end, or
-    /// bytes that nobody asked for, which end it too.
-    pub async fn is_ready_now(&mut self) -> bool {
-        poll_fn(|cx| Poll::Ready(self.poll_ready(cx) == Poll::Ready(true))).await
-    }
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        drive(&mut self.driver, cx);
-        self.sender.poll_ready(cx).map(|it| it.is_ok())
+        poll_fn(|cx| {
+            drive(&mut self.driver, cx);
+            self.sender.poll_ready(cx).map(|it| it.is_ok())
+        })
+        .await
     }
 }

@@ -66,6 +66,9 @@ pub struct Conversions {
     /// Leave out columns that are not known
     #[arg(long)]
     ignore_unknown: bool,
+    /// Have no postback tell of any of it, as when a partner knows it from the old tracker
+    #[arg(long)]
+    no_postbacks: bool,
     /// Import the others where some rows cannot be read
     #[arg(long)]
     skip_unreadable: bool,
@@ -266,6 +269,7 @@ impl Conversions {
         let mut query = query.to_vec();
         query.push(("first_line", piece.first_line.to_string()));
         query.push(("ignore_unknown", self.ignore_unknown.to_string()));
+        query.push(("fire_postbacks", (!self.no_postbacks).to_string()));
         let mut answer = api.post("import_conversions", &query, ("text/csv", &piece.text))?;
         Ok(answer["import"].take())
     }

@@ -51,12 +51,13 @@ CREATE TABLE deliveries (
     round INTEGER NOT NULL,
     PRIMARY KEY (conversion_id, booking, postback_id, offer_id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX deliveries_due ON deliveries (receiver, next_try_at) WHERE status = 'due';
+-- In the order in which they are claimed.
+CREATE INDEX deliveries_due ON deliveries (receiver, next_try_at, conversion_id, booking) WHERE status = 'due';
 CREATE INDEX deliveries_held ON deliveries (postback_id, caused_at) WHERE status = 'held';
 CREATE INDEX deliveries_caused ON deliveries (caused_at);
 
--- Rows are never changed, but for erased visitors' data. http_status: none where there was no answer; error:
--- then why, as code and words.
+-- Rows are never changed, but for erased visitors' data. An answer has its http_status, a failure its
+-- error_code; what was handed to a browser has neither. lease: 0 for what was never claimed.
 CREATE TABLE delivery_tries (
     offer_id INTEGER NOT NULL,
     conversion_id INTEGER NOT NULL,
@@ -67,11 +68,14 @@ CREATE TABLE delivery_tries (
     url TEXT NOT NULL,
     http_status INTEGER,
     error_code TEXT,
-    error TEXT,
-    answer TEXT,
+    error TEXT NOT NULL,
+    answer TEXT NOT NULL,
     duration_ms INTEGER NOT NULL,
     PRIMARY KEY (conversion_id, booking, postback_id, tried_at, lease, offer_id)
 ) STRICT, WITHOUT ROWID;
 
 -- How many deliveries a conversion has caused: as many there must be.
 ALTER TABLE conversions ADD COLUMN deliveries INTEGER NOT NULL DEFAULT 0;
+
+-- Who claims deliveries raises it first: no two claims find the same ones.
+INSERT INTO versions VALUES ('deliveries', 1);

@@ -2,18 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use domain::adjustment::{Adjustment, Cause, Change, EffectiveDate, Standing, Worth, adjust};
 use domain::conversion::Conversion;
 use domain::conversion_query::ConversionFilter;
 use domain::entry::{Entry, Line};
 use domain::ids::{ConversionId, EventId, OfferId, StatementId};
+use domain::network::Network;
+use domain::postback::fired;
 use domain::status::ConversionStatus;
 use jiff::Timestamp;
 
 use super::Book;
 use super::batches::hold;
 use super::conversions::{matching, read_conversion};
+use super::deliveries::{Enqueued, enqueue, queue_behind};
 use super::filter::Where;
 use super::money::{Booking, Tally, book};
 use super::statements::conversions_of;
@@ -49,7 +53,7 @@ impl<D: Database> AdjustmentBook for Book<D> {
         }
     }
 
-    fn approve_due(&self, now: Timestamp, limit: u32) -> Result<u64, LedgerError> {
+    fn approve_due(&self, network: &Arc<Network>, now: Timestamp, limit: u32) -> Result<u64, LedgerError> {
         let order = Order {
             change: Change { status: Some(ConversionStatus::Approved), ..Change::default() },
             effective: EffectiveDate::Today,
@@ -58,6 +62,7 @@ impl<D: Database> AdjustmentBook for Book<D> {
             note: "approved after the offer's delay".into(),
             cause: Cause::AutoApproval,
             batch_id: None,
+            tells: Some(Arc::clone(network)),
         };
         self.database.write(|session| {
             let sql = "-- approve_due\n\
@@ -222,6 +227,7 @@ fn stated(
 pub(super) struct Present {
     pub(super) conversions: BTreeMap<ConversionId, Conversion>,
     adjustments: Vec<Adjustment>,
+    enqueued: Vec<Enqueued>,
     tally: Tally,
 }
 
@@ -244,7 +250,7 @@ impl Present {
         Ok(present)
     }
 
-    /// Has a conversion stand anew, if it does not stand so already.
+    /// Has a conversion stand anew, and told of as the order says, if it does not stand so already.
     pub(super) fn stand(
         &mut self,
         id: ConversionId,
@@ -280,13 +286,37 @@ impl Present {
             after: standing,
         };
         self.adjustments.push(adjustment.clone());
-        Adjusted { conversion: conversion.clone(), adjustment: Some(adjustment) }
+        let adjusted = Adjusted { conversion: conversion.clone(), adjustment: Some(adjustment) };
+        if let Some(network) = &order.tells {
+            self.tell(id, Some(before), network, now);
+        }
+        adjusted
+    }
+
+    /// Has postbacks tell how a conversion stands since its last adjustment. `before` is how it stood when
+    /// they were last told, and none where it is only now told of as recorded.
+    pub(super) fn tell(
+        &mut self,
+        id: ConversionId,
+        before: Option<Standing>,
+        network: &Network,
+        now: Timestamp,
+    ) {
+        let conversion = &self.conversions[&id];
+        let fired = fired(network, conversion, before, false);
+        let enqueued = |it| Enqueued::new(conversion, conversion.adjustments, before, it, now);
+        self.enqueued.extend(fired.iter().map(|it| enqueued(it)));
     }
 
     /// Writes what has changed.
     pub(super) fn write(self, session: &mut dyn Session) -> Result<(), LedgerError> {
         let changed: BTreeSet<_> = self.adjustments.iter().map(|it| it.conversion_id).collect();
-        let rows: Vec<_> = changed.iter().map(|id| standing_row(&self.conversions[id])).collect();
+        let mut enqueued: BTreeMap<_, u64> = BTreeMap::new();
+        for it in &self.enqueued {
+            *enqueued.entry(it.delivery.id.conversion_id).or_default() += 1;
+        }
+        let row = |id| standing_row(&self.conversions[id], enqueued.get(id).copied().unwrap_or(0));
+        let rows: Vec<_> = changed.iter().map(row).collect();
         session.execute_all(UPDATE_STANDING, &rows)?;
         let rows: Vec<_> = self.adjustments.iter().map(adjustment_row).collect();
         session.execute_all(INSERT_ADJUSTMENT, &rows)?;
@@ -304,15 +334,19 @@ impl Present {
             })
             .collect();
         book(session, &bookings)?;
+        enqueue(session, &self.enqueued)?;
+        let told = self.enqueued.iter().map(|it| (it.delivery.offer_id, it.delivery.id.conversion_id));
+        queue_behind(session, told)?;
         self.tally.write(session)
     }
 }
 
 const UPDATE_STANDING: &str = "-- update_standing\n\
     UPDATE conversions SET status = ?3, price_payout = ?4, price_revenue = ?5, payout = ?6, revenue = ?7, \
-    adjustments = ?8, approve_at = ?9, last_updated = ?10 WHERE offer_id = ?1 AND conversion_id = ?2";
+    adjustments = ?8, approve_at = ?9, last_updated = ?10, deliveries = deliveries + ?11 \
+    WHERE offer_id = ?1 AND conversion_id = ?2";
 
-fn standing_row(it: &Conversion) -> Vec<Value<'_>> {
+fn standing_row(it: &Conversion, enqueued: u64) -> Vec<Value<'_>> {
     let Standing { status, price } = it.standing;
     values![
         it.offer_id,
@@ -325,6 +359,7 @@ fn standing_row(it: &Conversion) -> Vec<Value<'_>> {
         it.adjustments,
         it.approve_at,
         it.last_updated,
+        enqueued,
     ]
 }
 

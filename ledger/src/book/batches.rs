@@ -1,11 +1,13 @@
 //! Batches in the ledger.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use domain::adjustment::{Cause, Change, EffectiveDate, Standing, Unadjustable, undo};
 use domain::conversion::Conversion;
 use domain::ids::{BatchId, ConversionId};
+use domain::network::Network;
 use domain::status::ConversionStatus;
 use jiff::Timestamp;
 
@@ -56,7 +58,13 @@ impl<D: Database> BatchBook for Book<D> {
         })
     }
 
-    fn undo_batch(&self, id: BatchId, author: &Author, now: Timestamp) -> Result<Undone, LedgerError> {
+    fn undo_batch(
+        &self,
+        id: BatchId,
+        author: &Author,
+        network: &Arc<Network>,
+        now: Timestamp,
+    ) -> Result<Undone, LedgerError> {
         let done = self.database.decide(|session| {
             let sql = "-- undo_batch\n\
                 UPDATE batches SET undone_at = ?2, undone_by = ?3 WHERE batch_id = ?1 AND undone_at IS NULL";
@@ -65,7 +73,7 @@ impl<D: Database> BatchBook for Book<D> {
                 let there: u64 = single(session, sql, values![id])?;
                 return Ok(Err(if there == 0 { Undone::NotFound } else { Undone::Already }));
             }
-            take_back(session, id, author, now)
+            take_back(session, id, author, network, now)
         })?;
         Ok(match done {
             Ok(adjustments) => Undone::Done(adjustments),
@@ -122,11 +130,13 @@ fn unnumbered(recorded: Recorded) -> Recorded {
     }
 }
 
-/// Takes back what a batch did: its adjustments, the last first, then its recordings.
+/// Takes back what a batch did: its adjustments, the last first, then its recordings. Each conversion is
+/// told of once.
 fn take_back(
     session: &mut dyn Session,
     id: BatchId,
     author: &Author,
+    network: &Network,
     now: Timestamp,
 ) -> Result<Result<u64, Undone>, LedgerError> {
     let sql = "-- batch_adjustments\n\
@@ -145,7 +155,9 @@ fn take_back(
         note: format!("batch {id} was taken back"),
         cause: Cause::Undo,
         batch_id: None,
+        tells: None,
     };
+    let before: BTreeMap<_, _> = present.conversions.iter().map(|(id, it)| (*id, it.standing)).collect();
     let mut made = 0;
     let mut stand = |present: &mut Present, conversion_id, standing: Result<Standing, Unadjustable>| {
         let standing = standing.map_err(|problem| Undone::Blocked(conversion_id, problem))?;
@@ -168,6 +180,10 @@ fn take_back(
         if let Err(blocked) = stand(&mut present, conversion_id, Ok(Standing { status, ..standing })) {
             return Ok(Err(blocked));
         }
+    }
+    // A conversion may have been changed several times; what counts is where it stands in the end.
+    for (conversion_id, before) in before {
+        present.tell(conversion_id, Some(before), network, now);
     }
     present.write(session)?;
     Ok(Ok(made))

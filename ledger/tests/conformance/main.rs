@@ -3,6 +3,7 @@
 
 mod conversions;
 mod damage;
+mod deliveries;
 mod erasures;
 mod impressions;
 mod keys;
@@ -116,6 +117,23 @@ promises! {
     money::a_conversion_is_found_by_its_transaction,
     money::lists_of_numbers_go_on_where_they_ended,
     money::sums_hold_over_many_recordings_and_adjustments,
+    deliveries::every_matching_postback_is_enqueued_with_its_conversion,
+    deliveries::a_repeat_a_refusal_and_what_is_not_to_be_told_enqueue_nothing,
+    deliveries::a_browser_is_handed_its_postbacks_only_where_it_waits,
+    deliveries::a_delivery_waits_as_long_as_its_postback_says,
+    deliveries::claims_of_several_threads_and_servers_are_disjoint,
+    deliveries::what_has_been_due_longest_is_claimed_first,
+    deliveries::a_lease_that_has_run_out_can_be_claimed_again,
+    deliveries::who_has_lost_the_lease_changes_nothing_and_its_try_is_kept,
+    deliveries::every_step_and_every_try_come_back_as_they_were,
+    deliveries::causes_of_one_conversion_wait_for_each_other_at_one_receiver,
+    deliveries::a_server_gives_back_only_its_own_leases,
+    deliveries::a_replay_makes_due_again_and_begins_a_new_round,
+    deliveries::deliveries_are_listed_by_every_filter,
+    deliveries::every_change_of_a_conversion_is_told_with_how_it_then_stood,
+    deliveries::an_approval_after_the_offers_delay_is_told,
+    deliveries::what_is_taken_back_is_told_once_and_as_it_stands_in_the_end,
+    deliveries::what_is_recorded_with_a_status_is_told_once_as_it_stands_in_the_end,
     erasures::an_erasure_is_listed_until_it_is_done,
     erasures::erased_conversions_and_attempts_keep_money_and_ids,
     impressions::impressions_of_one_kind_add_up,

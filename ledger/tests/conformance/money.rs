@@ -11,7 +11,7 @@ use domain::ids::{
     AdvertiserId, AffiliateId, BatchId, CampaignId, CapId, ConversionId, OfferId, StatementId,
 };
 use domain::money::{Amount, Currency};
-use domain::network::Entities;
+use domain::network::{Entities, Network};
 use domain::statement::Party;
 use domain::status::ConversionStatus;
 use domain::suppression::{OnSuppressed, SuppressionKind};
@@ -26,11 +26,16 @@ use crate::sample::{
 
 const CAP: CapId = CapId(1);
 
-fn author() -> Author {
+pub fn author() -> Author {
     Author { key_id: Some(domain::ids::KeyId(1)), name: "ops".into() }
 }
 
-fn order(change: Change) -> Order {
+/// A network in which nobody is told.
+fn nobody() -> Arc<Network> {
+    Arc::new(Network::new(Entities::default()))
+}
+
+pub fn order(change: Change) -> Order {
     Order {
         change,
         effective: EffectiveDate::Today,
@@ -39,10 +44,11 @@ fn order(change: Change) -> Order {
         note: "a note".into(),
         cause: Cause::Update,
         batch_id: None,
+        tells: None,
     }
 }
 
-fn status(status: ConversionStatus) -> Change {
+pub fn status(status: ConversionStatus) -> Change {
     Change { status: Some(status), ..Change::default() }
 }
 
@@ -50,7 +56,7 @@ fn payout(text: &str) -> Change {
     Change { payout: Some(Amend::Set(amount(text))), ..Change::default() }
 }
 
-fn new(recorded: Recorded) -> Conversion {
+pub fn new(recorded: Recorded) -> Conversion {
     match recorded {
         Recorded::New(conversion) => conversion,
         other => panic!("not new: {other:?}"),
@@ -58,7 +64,7 @@ fn new(recorded: Recorded) -> Conversion {
 }
 
 /// A ledger whose network has what the sample's conversions name.
-fn open_with_parties(open: Open<'_>) -> Arc<dyn Ledger> {
+pub fn open_with_parties(open: Open<'_>) -> Arc<dyn Ledger> {
     let ledger = open();
     with_campaign(&*ledger);
     for _ in 0..2 {
@@ -96,7 +102,7 @@ pub fn findings(ledger: &dyn Ledger) -> Vec<Finding> {
     findings
 }
 
-fn cap(cap_type: CapType, limit: &str, at_cap: AtCap) -> Cap {
+pub fn cap(cap_type: CapType, limit: &str, at_cap: AtCap) -> Cap {
     Cap {
         id: CAP,
         offer_id: OfferId(1),
@@ -278,10 +284,10 @@ pub fn a_pending_conversion_is_approved_when_its_time_has_come(open: Open<'_>) {
     };
     let ids: Vec<_> = [1, 3, 5].map(|number| new(record(&*ledger, &delayed(number))).id).to_vec();
     adjust(&*ledger, ids[1], status(ConversionStatus::Rejected), 10).expect("may");
-    assert_eq!(ledger.approve_due(at(61), 10).expect("done"), 0);
-    assert_eq!(ledger.approve_due(at(62), 10).expect("done"), 1);
-    assert_eq!(ledger.approve_due(at(1000), 10).expect("done"), 1);
-    assert_eq!(ledger.approve_due(at(1000), 10).expect("done"), 0);
+    assert_eq!(ledger.approve_due(&nobody(), at(61), 10).expect("done"), 0);
+    assert_eq!(ledger.approve_due(&nobody(), at(62), 10).expect("done"), 1);
+    assert_eq!(ledger.approve_due(&nobody(), at(1000), 10).expect("done"), 1);
+    assert_eq!(ledger.approve_due(&nobody(), at(1000), 10).expect("done"), 0);
     let statuses: Vec<_> = ids
         .iter()
         .map(|id| ledger.find_conversion(*id).expect("asked").expect("there").standing.status)
@@ -383,15 +389,18 @@ pub fn a_batch_is_taken_back_once_and_whole(open: Open<'_>) {
     .expect("may");
     let counted = ledger.find_batch(id).expect("asked").expect("there");
     assert_eq!((counted.conversions, counted.adjustments, counted.undone), (2, 2, None));
-    assert_eq!(ledger.undo_batch(id, &author(), at(200)).expect("done"), Undone::Done(4));
+    assert_eq!(ledger.undo_batch(id, &author(), &nobody(), at(200)).expect("done"), Undone::Done(4));
     let standing = |id| ledger.find_conversion(id).expect("asked").expect("there").standing;
     let restored = standing(before.id);
     let price = Worth { payout: amount("2.5"), revenue: amount("900") };
     assert_eq!((restored.status, restored.price), (ConversionStatus::Approved, price));
     assert_eq!(standing(approved).status, ConversionStatus::Reversed);
     assert_eq!(standing(pending).status, ConversionStatus::Rejected);
-    assert_eq!(ledger.undo_batch(id, &author(), at(300)).expect("done"), Undone::Already);
-    assert_eq!(ledger.undo_batch(BatchId(99), &author(), at(300)).expect("done"), Undone::NotFound);
+    assert_eq!(ledger.undo_batch(id, &author(), &nobody(), at(300)).expect("done"), Undone::Already);
+    assert_eq!(
+        ledger.undo_batch(BatchId(99), &author(), &nobody(), at(300)).expect("done"),
+        Undone::NotFound
+    );
     let undone = ledger.list_batches(0, 10).expect("listed").rows.remove(0).undone;
     assert_eq!(undone, Some((at(200), "ops".to_owned())));
     assert_eq!(findings(&*ledger), []);
@@ -401,7 +410,7 @@ pub fn a_batch_that_is_taken_back_takes_no_more(open: Open<'_>) {
     let ledger = open_with_parties(open);
     let before = new(record(&*ledger, &submission(2, "ORD-1")));
     let id = batch(&*ledger);
-    assert_eq!(ledger.undo_batch(id, &author(), at(100)).expect("done"), Undone::Done(0));
+    assert_eq!(ledger.undo_batch(id, &author(), &nobody(), at(100)).expect("done"), Undone::Done(0));
     let mut late = submission(4, "ORD-2");
     late.call.batch_id = Some(id);
     let beside = submission(6, "ORD-3");

@@ -143,7 +143,7 @@ pub fn submission_in(number: u32, unique_id: &str, change: impl FnOnce(&mut Enti
     };
     let terms =
         Terms { network: Arc::new(Network::new(entities)), zone: TimeZone::UTC, currency: Currency::USD };
-    Submission { call, click: Some(click), terms }
+    Submission { call, click: Some(click), terms, stated: None }
 }
 
 /// Records one call alone.

@@ -1,13 +1,14 @@
 //! What strangers answer.
 
-use std::time::Duration;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use outbound::{
     ANSWER_BYTES_KEPT, ANSWER_BYTES_READ_MAX, Answer, Body, Call, CallError, Caller, HEAD_BYTES_MAX,
     HEADERS_MAX, INTERIM_ANSWERS_MAX, Method, RetryAfter,
 };
 
-use crate::server::{Server, caller, get, impatient};
+use crate::server::{Server, caller, get, get_call, impatient, options};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK";
 
@@ -167,8 +168,14 @@ async fn a_head_is_read_up_to_its_limits_and_no_further() {
 }
 
 #[tokio::test]
-async fn a_head_without_end_is_given_up_while_it_is_read() {
-    for beginning in ["HTTP/1.1 200 OK\r\nX: ", "HTTP/1.1 200 ", ""] {
+async fn what_has_no_end_is_given_up_while_it_is_read() {
+    for beginning in [
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nOK\r\n0\r\nX-Trailer: ",
+        "HTTP/1.1 200 OK\r\nX: ",
+        "HTTP/1.1 200 ",
+        "",
+    ] {
         let server = Server::start(move |peer| {
             peer.request();
             peer.say(beginning.as_bytes());
@@ -200,7 +207,7 @@ async fn the_beginning_of_a_body_is_kept_and_all_of_it_must_come() {
 
 #[tokio::test]
 async fn a_body_without_end_is_dropped_after_a_while() {
-    let (closed, closing) = std::sync::mpsc::channel();
+    let (closed, closing) = mpsc::channel();
     let server = Server::start(move |peer| {
         peer.request();
         peer.say(b"HTTP/1.1 200 OK\r\n\r\n");
@@ -258,36 +265,48 @@ async fn an_answer_may_say_when_to_come_back() {
     assert_eq!(answer, Ok(expected));
 }
 
+/// A server that says this to the first request and then nothing, and says when its connection is closed.
+fn falling_silent(bytes: String) -> (Server, mpsc::Receiver<()>) {
+    let (closed, closing) = mpsc::channel();
+    let server = Server::start(move |peer| {
+        peer.request();
+        peer.say(bytes.as_bytes());
+        peer.wait_for_close();
+        closed.send(()).expect("the test waits");
+    });
+    (server, closing)
+}
+
 #[tokio::test]
 async fn what_does_not_come_in_time_is_not_waited_for() {
-    let full = "x".repeat(ANSWER_BYTES_KEPT);
-    let cases = [
-        (String::new(), Err(CallError::TimedOut)),
-        ("HTTP/1.1 200 OK\r\nContent-Le".into(), Err(CallError::TimedOut)),
-        ("HTTP/1.1 100 Continue\r\n\r\n".into(), Err(CallError::TimedOut)),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nO".into(), Err(CallError::TimedOut)),
-        // What is kept has come: the rest may take as long as it likes.
-        (format!("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{full}"), kept(200, &full)),
-    ];
-    for (bytes, expected) in cases {
-        let (closed, closing) = std::sync::mpsc::channel();
-        let said = bytes.clone();
-        let server = Server::start(move |peer| {
-            peer.request();
-            peer.say(said.as_bytes());
-            peer.wait_for_close();
-            closed.send(()).expect("the test waits");
-        });
+    for bytes in [
+        "",
+        "HTTP/1.1 200 OK\r\nContent-Le",
+        "HTTP/1.1 100 Continue\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nO",
+    ] {
+        let (server, closing) = falling_silent(bytes.to_owned());
         let options = impatient();
         let timeout = options.timeout;
-        let caller = Caller::new(options).expect("a caller");
-        let called = caller.call(crate::server::get_call(server.url("/"))).await;
-        assert_eq!(called.outcome, expected, "{bytes}");
-        assert!(called.outcome.is_ok() || called.duration >= timeout, "{:?}", called.duration);
-        // Nothing of it goes on.
-        closing.recv_timeout(Duration::from_secs(30)).expect("the connection is closed");
+        let called = Caller::new(options).expect("a caller").call(get_call(server.url("/"))).await;
+        assert_eq!(called.outcome, Err(CallError::TimedOut), "{bytes}");
+        assert!(called.duration >= timeout, "{:?}", called.duration);
+        closing.recv_timeout(Duration::from_secs(30)).expect("nothing of it goes on");
     }
     assert_eq!(CallError::TimedOut.code(), "timed_out");
+}
+
+#[tokio::test]
+async fn what_is_not_kept_does_not_hold_up_a_call() {
+    let full = "x".repeat(ANSWER_BYTES_KEPT);
+    let (server, closing) = falling_silent(format!("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{full}"));
+    let options = options();
+    let timeout = options.timeout;
+    let caller = Caller::new(options).expect("a caller");
+    let began = Instant::now();
+    assert_eq!(get(&caller, server.url("/")).await, kept(200, &full));
+    assert!(began.elapsed() < timeout / 2, "{:?}", began.elapsed());
+    closing.recv_timeout(Duration::from_secs(30)).expect("nothing of it goes on");
 }
 
 #[tokio::test]

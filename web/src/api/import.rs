@@ -43,13 +43,14 @@ struct RowView {
 /// Imports a file, or tells what would become of it.
 pub(super) async fn conversions(State(web): State<Web>, keyed: KeyedFile) -> Answer {
     let KeyedFile { caller, params, file } = keyed;
-    params.only(&["dry_run", "batch_id", "note", "ignore_unknown", "first_line"])?;
+    params.only(&["dry_run", "batch_id", "note", "ignore_unknown", "fire_postbacks", "first_line"])?;
     let import = ImportConversions {
         text: file.into(),
         is_dry_run: params.boolean("dry_run")?.unwrap_or(true),
         batch_id: params.id("batch_id")?,
         note: note(&params)?,
         ignore_unknown: params.boolean("ignore_unknown")?.unwrap_or(false),
+        fire_postbacks: params.boolean("fire_postbacks")?.unwrap_or(true),
         first_line: first_line(&params)?,
     };
     let dry_run = import.is_dry_run;

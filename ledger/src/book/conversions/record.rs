@@ -5,16 +5,22 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use domain::adjustment::{Cause, Change, EffectiveDate, Standing};
 use domain::caps::{Cap, CapType, Counted, Interval, Window};
 use domain::conversion::{Accepted, Conversion, ConversionCall, First, Prior, Refusal, Verdict, judge};
 use domain::ids::{CapId, ClickId, ConversionId, EventId, OfferId};
+use domain::postback::{Postback, fired};
+use domain::status::ConversionStatus;
 use domain::suppression::{Fingerprint, OnSuppressed};
 use jiff::Timestamp;
 
+use super::super::adjustments::Present;
 use super::super::batches::hold;
+use super::super::deliveries::{Enqueued, enqueue};
 use super::super::money::{self, Tally};
 use super::{INSERT_ATTEMPT, attempt_row, firsts_on_clicks, read_conversion};
 use crate::LedgerError;
+use crate::adjustments::Order;
 use crate::conversions::{Attempt, Recorded, Submission};
 use crate::database::{Record, Session, Value, single, storable, values};
 
@@ -26,8 +32,9 @@ pub(in crate::book) fn record(
     hold(session, submissions.iter().filter_map(|it| it.call.batch_id))?;
     session.take_turns(&offers(submissions))?;
     let mut facts = Facts::gather(session, submissions)?;
-    let judged: Vec<Judged> = submissions.iter().map(|submission| facts.judge(submission)).collect();
+    let judged: Vec<Judged> = submissions.iter().enumerate().map(|it| facts.judge(it)).collect();
     facts.insert_added(session)?;
+    facts.settle(session, submissions)?;
     let recorded: Vec<Recorded> = judged.into_iter().map(|it| facts.recorded(it)).collect();
     insert_attempts(session, submissions, &recorded)?;
     Ok(recorded)
@@ -69,6 +76,10 @@ struct Facts {
     conversions: Vec<Conversion>,
     /// How many of them are on record.
     on_record: usize,
+    /// Which postbacks those fire that the batch adds.
+    fired: Vec<Vec<Arc<Postback>>>,
+    /// Those that are to stand otherwise: the call's place, the conversion's, and the way there.
+    unsettled: Vec<(usize, usize, Vec<ConversionStatus>)>,
     /// The place of a key's conversion.
     by_unique_id: HashMap<(OfferId, EventId, String), usize>,
     /// A click's first conversion of an event.
@@ -188,11 +199,11 @@ impl Facts {
         Some(if all.any(|it| it == OnSuppressed::Reject) { OnSuppressed::Reject } else { first })
     }
 
-    fn judge(&mut self, submission: &Submission) -> Judged {
-        let Submission { call, click, terms } = submission;
+    fn judge(&mut self, (call_place, submission): (usize, &Submission)) -> Judged {
+        let Submission { call, click, terms, .. } = submission;
         let prior = self.prior(submission);
         match judge(call, click.as_ref(), terms, &prior) {
-            Verdict::New(accepted) => self.add(submission, &accepted, &prior.caps),
+            Verdict::New(accepted) => self.add(call_place, submission, &accepted, &prior.caps),
             Verdict::Same { conflict, .. } => {
                 let first = self.same_unique_id(submission).expect("judged to repeat it");
                 Judged::Same { first, conflict }
@@ -201,10 +212,16 @@ impl Facts {
         }
     }
 
-    fn add(&mut self, submission: &Submission, accepted: &Accepted, caps: &[Counted]) -> Judged {
+    fn add(
+        &mut self,
+        call_place: usize,
+        submission: &Submission,
+        accepted: &Accepted,
+        caps: &[Counted],
+    ) -> Judged {
         let place = self.conversions.len();
         let id = ConversionId(ADDED + place as u64);
-        let Submission { call, click, terms } = submission;
+        let Submission { call, click, terms, stated } = submission;
         let click = click.as_ref().expect("judged new only with its click");
         let conversion =
             Conversion::new(call, click, terms, accepted).expect("judged new only with its terms");
@@ -223,6 +240,15 @@ impl Facts {
                 self.counts.push((key, place, *measure));
             }
         }
+        let way = stated.as_ref().and_then(|it| accepted.status.way_to(it.status)).unwrap_or_default();
+        self.fired.push(if call.is_told && way.is_empty() {
+            fired(&terms.network, &conversion, None, call.in_browser)
+        } else {
+            Vec::new()
+        });
+        if !way.is_empty() {
+            self.unsettled.push((call_place, place, way));
+        }
         self.conversions.push(kept(Conversion { id, ..conversion }));
         Judged::New(place)
     }
@@ -230,7 +256,8 @@ impl Facts {
     /// Writes what was added. Each gets its number, in their order.
     fn insert_added(&mut self, session: &mut dyn Session) -> Result<(), LedgerError> {
         let added = &mut self.conversions[self.on_record..];
-        let rows: Vec<_> = added.iter().map(conversion_row).collect();
+        let rows: Vec<_> =
+            added.iter().zip(&self.fired).map(|(it, fired)| conversion_row(it, fired.len())).collect();
         let inserted = session.query_all(INSERT_CONVERSION, &rows)?;
         let number = |records: Vec<Record>| {
             let record = records.first().expect("an insert returns its row");
@@ -248,7 +275,44 @@ impl Facts {
             tally.add(conversion);
         }
         tally.write(session)?;
+        let told = added.iter().zip(&self.fired).flat_map(|(conversion, fired)| {
+            fired.iter().map(|it| Enqueued::new(conversion, 0, None, it, conversion.recorded_at))
+        });
+        enqueue(session, &told.collect::<Vec<_>>())?;
         self.write_counters(session)
+    }
+
+    /// Brings those to where they are to stand of which that is stated.
+    fn settle(&mut self, session: &mut dyn Session, submissions: &[Submission]) -> Result<(), LedgerError> {
+        if self.unsettled.is_empty() {
+            return Ok(());
+        }
+        let mut present = Present::default();
+        for (call_place, place, way) in &self.unsettled {
+            let Submission { call, terms, stated, .. } = &submissions[*call_place];
+            let stated = stated.as_ref().expect("there is a way to it");
+            let order = Order {
+                change: Change::default(),
+                effective: EffectiveDate::ConversionDate,
+                refuse_if_stated: false,
+                author: stated.author.clone(),
+                note: stated.note.clone(),
+                cause: Cause::Import,
+                batch_id: call.batch_id,
+                tells: None,
+            };
+            let conversion = &mut self.conversions[*place];
+            let (id, price) = (conversion.id, conversion.standing.price);
+            present.conversions.insert(id, conversion.clone());
+            for status in way {
+                let standing = Standing { status: *status, price };
+                *conversion = present.stand(id, standing, &order, call.received_at).conversion;
+            }
+            if call.is_told {
+                present.tell(id, None, &terms.network, call.received_at);
+            }
+        }
+        present.write(session)
     }
 
     fn write_counters(&self, session: &mut dyn Session) -> Result<(), LedgerError> {
@@ -291,7 +355,7 @@ impl Facts {
 
 /// The caps a call falls under, with its windows.
 fn caps(submission: &Submission) -> Vec<(Arc<Cap>, Window)> {
-    let Submission { call, click, terms } = submission;
+    let Submission { call, click, terms, .. } = submission;
     click.as_ref().map(|click| terms.caps(call, click)).unwrap_or_default()
 }
 
@@ -361,16 +425,16 @@ const INSERT_CONVERSION: &str = "-- insert_conversion\n\
     original_payout, payout_scope, payout_rule_id, payout_rule_version, \
     original_revenue, revenue_scope, revenue_rule_id, revenue_rule_version, \
     door, batch_id, cap_id, approve_at, details, status, price_payout, price_revenue, payout, revenue, \
-    click_date, conversion_date, recorded_at, last_updated) \
+    click_date, conversion_date, recorded_at, last_updated, deliveries) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, \
     ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
     ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, \
     ?25, ?26, ?27, ?28, \
     ?29, ?30, ?31, ?32, \
     ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, \
-    ?43, ?44, ?45, ?46) RETURNING conversion_id";
+    ?43, ?44, ?45, ?46, ?47) RETURNING conversion_id";
 
-fn conversion_row(it: &Conversion) -> Vec<Value<'_>> {
+fn conversion_row(it: &Conversion, deliveries: usize) -> Vec<Value<'_>> {
     let [adv1, adv2, adv3, adv4, adv5] = &it.adv;
     let [sub_id_1, sub_id_2, sub_id_3, sub_id_4, sub_id_5] = &it.sub_ids;
     let (payout_source, revenue_source) = (it.price.payout_source, it.price.revenue_source);
@@ -384,7 +448,7 @@ fn conversion_row(it: &Conversion) -> Vec<Value<'_>> {
         it.price.revenue, revenue_source.scope.name(), revenue_source.rule.map(|it| it.0), revenue_source.rule.map(|it| it.1),
         it.door.name(), it.batch_id, it.cap_id, it.approve_at, &it.details, it.standing.status.name(),
         it.standing.price.payout, it.standing.price.revenue, it.payout(), it.revenue(),
-        it.click_id.time(), it.conversion_date, it.recorded_at, it.last_updated,
+        it.click_id.time(), it.conversion_date, it.recorded_at, it.last_updated, deliveries as u64,
     ];
     values
 }
