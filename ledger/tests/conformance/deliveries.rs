@@ -441,6 +441,38 @@ pub fn a_replay_makes_due_again_and_begins_a_new_round(open: Open<'_>) {
     assert_eq!(findings(&*ledger), []);
 }
 
+pub fn what_told_of_an_erased_click_keeps_when_and_how_it_ended(open: Open<'_>) {
+    let ledger = open_with_parties(open);
+    let postbacks = [postback(&*ledger, AFFILIATE, "https://a.example/", |_| {})];
+    let erased = new(record(&*ledger, &told(2, "ORD-1", &postbacks)));
+    let other = new(record(&*ledger, &told(5, "ORD-2", &postbacks)));
+    let ids = claim(&*ledger, 1, 10);
+    let failed = Try {
+        outcome: TryOutcome::Failed { code: "timed_out".to_owned(), reason: "no answer".to_owned() },
+        ..answered(12)
+    };
+    for id in &ids {
+        let finished = |tried, step| Finished { id: *id, offer_id: OfferId(1), tried: Some(tried), step };
+        let both = [finished(answered(11), Step::Again(at(12))), finished(failed.clone(), Step::Held)];
+        assert_eq!(ledger.finish_deliveries(1, &both).expect("committed"), 1);
+    }
+    ledger.erase_visitors(&[erased.click_id]).expect("erased");
+    let blank = [
+        Try {
+            url: String::new(),
+            outcome: TryOutcome::Answered { status: 500, answer: String::new() },
+            ..answered(11)
+        },
+        Try {
+            url: String::new(),
+            outcome: TryOutcome::Failed { code: "timed_out".to_owned(), reason: String::new() },
+            ..answered(12)
+        },
+    ];
+    assert_eq!(tries(&*open(), id(&erased, 0, &postbacks[0])), blank);
+    assert_eq!(tries(&*open(), id(&other, 0, &postbacks[0])), [answered(11), failed]);
+}
+
 pub fn deliveries_are_listed_by_every_filter(open: Open<'_>) {
     let ledger = open_with_parties(open);
     let own = postback(&*ledger, AFFILIATE, "https://a.example/", |_| {});
