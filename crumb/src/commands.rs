@@ -7,6 +7,7 @@ mod demo;
 mod erase;
 mod import;
 mod key;
+mod lint_url;
 mod serve;
 mod verify;
 
@@ -45,6 +46,8 @@ pub enum Command {
     /// Import conversions from a file, and take an import back.
     #[command(subcommand)]
     Import(import::Import),
+    /// Look at a postback's URL before it is saved.
+    LintUrl(lint_url::LintUrl),
     /// Erase the visitors' data of clicks.
     Erase(erase::Erase),
 }
@@ -60,6 +63,7 @@ impl Command {
             Self::Check(check) => check.run(),
             Self::Verify(verify) => verify.run(),
             Self::Import(import) => import.run(),
+            Self::LintUrl(lint_url) => lint_url.run(),
             Self::Erase(erase) => erase.run(),
         }
     }

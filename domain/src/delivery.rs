@@ -190,7 +190,8 @@ pub fn mask(url: &str) -> String {
     fragment.map_or_else(|| format!("{before}?{query}"), |it| format!("{before}?{query}#{it}"))
 }
 
-fn is_secret(name: &str) -> bool {
+/// Whether a parameter of this name is a secret.
+pub(crate) fn is_secret(name: &str) -> bool {
     let name = percent_decode_str(name).decode_utf8_lossy().to_ascii_lowercase();
     SECRET_NAMES.iter().any(|it| name.contains(it))
 }

@@ -1,6 +1,7 @@
 //! Tokens in saved URLs: `#affid#`, `{affiliate_id}` and `[[affid]]` all name the same value. A URL
 //! is read once, when it is saved or the network is loaded; expanding it is then only copying.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::str::FromStr;
 
@@ -114,6 +115,59 @@ impl Token {
             known.push(*token);
             is_new
         })
+    }
+
+    /// What it stands for, in a few words.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::AffiliateId => "the affiliate's id",
+            Self::OfferId => "the offer's id",
+            Self::CampaignId => "the campaign's id",
+            Self::CreativeId => "the creative's id",
+            Self::SubId(_) => "a sub id of the click",
+            Self::ClickId => "the click's id",
+            Self::VisitorId => "the id of the visitor's first click",
+            Self::Udid => "the device id of the click",
+            Self::ConversionId => "the conversion's id",
+            Self::UniqueId => "the advertiser's transaction id",
+            Self::OrderId => "the advertiser's order reference",
+            Self::Payout => "what the affiliate gets",
+            Self::Amount => "the sale's total",
+            Self::ConversionStatus => "the conversion's status",
+            Self::EventId => "the event's id",
+            Self::Adv(_) => "a field of the advertiser",
+            Self::ConversionIp => "the address the conversion call came from",
+            Self::ClickIp => "the address the click came from",
+            Self::UnixTime => "when it converted, in Unix seconds",
+            Self::ConversionTime => "when it converted, in the network's time zone",
+        }
+    }
+
+    /// Its first name: the API's, or CAKE's where the API has none.
+    pub fn name(self) -> Cow<'static, str> {
+        let name = match self {
+            Self::AffiliateId => "affiliate_id",
+            Self::OfferId => "offer_id",
+            Self::CampaignId => "campaign_id",
+            Self::CreativeId => "creative_id",
+            Self::SubId(index) => return format!("sub_id_{}", index + 1).into(),
+            Self::ClickId => "click_id",
+            Self::VisitorId => "vstid",
+            Self::Udid => "udid",
+            Self::ConversionId => "conversion_id",
+            Self::UniqueId => "unique_id",
+            Self::OrderId => "order_id",
+            Self::Payout => "payout",
+            Self::Amount => "amount",
+            Self::ConversionStatus => "conversion_status",
+            Self::EventId => "event_id",
+            Self::Adv(index) => return format!("adv{}", index + 1).into(),
+            Self::ConversionIp => "ip",
+            Self::ClickIp => "sourceip",
+            Self::UnixTime => "utcunixtime",
+            Self::ConversionTime => "sourcetime",
+        };
+        name.into()
     }
 
     /// The token of that name, in any case.
@@ -246,7 +300,7 @@ impl UrlTemplate {
 
     /// The URL with every token replaced by its value, percent-encoded. A value that is not known
     /// at this point is the empty string.
-    pub fn expand<'v>(&self, value: impl Fn(Token) -> std::borrow::Cow<'v, str>) -> String {
+    pub fn expand<'v>(&self, value: impl Fn(Token) -> Cow<'v, str>) -> String {
         let mut url = String::with_capacity(self.text.len() + 64);
         for part in &self.parts {
             match part {
@@ -475,6 +529,8 @@ mod tests {
         assert_eq!(all.len(), 28);
         for (place, token) in all.iter().enumerate() {
             assert!(!all[..place].contains(token), "{token:?}");
+            assert_eq!(Token::from_name(&token.name()), Some(*token));
+            assert!(!token.meaning().is_empty());
         }
     }
 

@@ -26,6 +26,7 @@ mod price_rules;
 mod rules;
 mod statements;
 mod suppressions;
+mod test_postback;
 mod tier_prices;
 mod view;
 mod webhooks;
@@ -97,6 +98,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/api/2/affiliate_postback.json", post(postbacks::create))
         .route("/api/2/update_affiliate_postback.json", post(postbacks::update))
         .route("/api/2/affiliate_postbacks.json", get(postbacks::list))
+        .route("/api/2/test_postback.json", post(test_postback::test))
         .route("/api/2/webhook.json", post(webhooks::create))
         .route("/api/2/update_webhook.json", post(webhooks::update))
         .route("/api/2/webhooks.json", get(webhooks::list))
