@@ -7,6 +7,7 @@ mod demo;
 mod erase;
 mod import;
 mod key;
+mod replay;
 mod serve;
 mod verify;
 
@@ -45,6 +46,8 @@ pub enum Command {
     /// Import conversions from a file, and take an import back.
     #[command(subcommand)]
     Import(import::Import),
+    /// Have deliveries made again: those that are held, or others by their state.
+    Replay(replay::Replay),
     /// Erase the visitors' data of clicks.
     Erase(erase::Erase),
 }
@@ -60,6 +63,7 @@ impl Command {
             Self::Check(check) => check.run(),
             Self::Verify(verify) => verify.run(),
             Self::Import(import) => import.run(),
+            Self::Replay(replay) => replay.run(),
             Self::Erase(erase) => erase.run(),
         }
     }
