@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use domain::access::Caller;
 use domain::caps::Cap;
+use domain::conversion_request::BadParameter;
 use domain::ids::{AdvertiserId, AffiliateId, CampaignId, CapId, CreativeId, LandingPageId, OfferId, RuleId};
 use domain::network::{Advertiser, Affiliate, Campaign, Creative, LandingPage, Offer};
 use domain::network_change::{
@@ -23,6 +24,8 @@ use crate::{App, Failure};
 pub enum ChangeError {
     /// It makes no sense as the network stands.
     Rejected(Rejected),
+    /// Something it says cannot be used.
+    BadParameter(BadParameter),
     /// It could not be made.
     Failure(Failure),
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ledger::{Attempt, Ledger, LedgerError, Recorded, Submission};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::Failure;
 
@@ -45,12 +45,18 @@ impl Queue {
 /// Takes calls from the queue and records them, on a thread of its own.
 pub struct ConversionWriter {
     ledger: Arc<dyn Ledger>,
+    /// Told when something was recorded: its postbacks are due.
+    wake: Arc<Notify>,
     waiting: mpsc::Receiver<Waiting>,
 }
 
-pub(crate) fn channel(ledger: Arc<dyn Ledger>, waiting_max: usize) -> (Queue, ConversionWriter) {
+pub(crate) fn channel(
+    ledger: Arc<dyn Ledger>,
+    wake: Arc<Notify>,
+    waiting_max: usize,
+) -> (Queue, ConversionWriter) {
     let (sender, waiting) = mpsc::channel(waiting_max);
-    (Queue(sender), ConversionWriter { ledger, waiting })
+    (Queue(sender), ConversionWriter { ledger, wake, waiting })
 }
 
 impl ConversionWriter {
@@ -81,10 +87,13 @@ impl ConversionWriter {
             return;
         }
         match self.ledger.record_conversions(submissions) {
-            Ok(outcomes) => outcomes.into_iter().zip(answers).for_each(|(outcome, answer)| {
-                // Whoever hung up will ask again and get the original.
-                let _ = answer.send(outcome.map_err(Failure::from));
-            }),
+            Ok(outcomes) => {
+                self.wake.notify_one();
+                for (outcome, answer) in outcomes.into_iter().zip(answers) {
+                    // Whoever hung up will ask again and get the original.
+                    let _ = answer.send(outcome.map_err(Failure::from));
+                }
+            }
             Err(error) => refuse(&error, answers),
         }
     }

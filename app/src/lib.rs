@@ -12,8 +12,10 @@ mod click_caps;
 mod clock;
 mod close_statement;
 mod compact;
+mod compose;
 mod conversion_writer;
 mod delimited;
+mod deliver;
 mod erase;
 mod failure;
 mod fingerprints;
@@ -30,6 +32,7 @@ mod list_clicks;
 mod list_conversions;
 mod list_entries;
 mod list_network;
+mod list_postbacks;
 mod list_prices;
 mod list_statements;
 pub mod metrics;
@@ -50,6 +53,7 @@ mod retain;
 mod sample;
 mod seal;
 mod sequence;
+mod set_postbacks;
 mod set_prices;
 mod sink;
 mod suppress;
@@ -69,6 +73,7 @@ use domain::ids::NodeNumber;
 use domain::money::Currency;
 use domain::network::Network;
 use domain::privacy::AddressPolicy;
+use domain::retry::RetrySchedule;
 use domain::tokens::UrlTemplate;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
@@ -86,6 +91,7 @@ pub use chance::Chance;
 pub use clock::Clock;
 pub use close_statement::CloseStatementError;
 pub use conversion_writer::ConversionWriter;
+pub use deliver::Deliverer;
 pub use failure::Failure;
 pub use import_conversions::{
     ImportConversions, ImportError, Imported, ImportedRow, ROWS_MAX as IMPORT_ROWS_MAX, RowOutcome, RowReason,
@@ -146,6 +152,16 @@ pub struct Settings {
     pub conversions_waiting_max: usize,
     /// Questions answered at the same time; further ones wait for a moment, then are told to retry.
     pub questions_max: usize,
+    /// How strangers are called.
+    pub outbound: outbound::Options,
+    /// How long to wait after each failed try of a delivery.
+    pub retry_schedule: RetrySchedule,
+    /// Deliveries tried at the same time.
+    pub delivery_workers: usize,
+    /// Of those, to one receiver.
+    pub workers_per_receiver: u32,
+    /// Calls a second to one receiver, where its postbacks say nothing else; 0 for no limit.
+    pub receiver_calls_per_second: u32,
 }
 
 /// The running product, shared by every request.

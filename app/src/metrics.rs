@@ -5,6 +5,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::deliver::DeliveryCounters;
 use crate::upkeep::UpkeepCounters;
 
 /// All counters of a running product.
@@ -46,6 +47,8 @@ pub struct Metrics {
     pub connections: Gauge,
     /// What became of sealed segments.
     pub(crate) upkeep: UpkeepCounters,
+    /// What became of deliveries.
+    pub(crate) deliveries: DeliveryCounters,
     /// Clicks in memory, not yet in a segment.
     pub recent_clicks: Gauge,
     /// Records in the journal made durable since the start.
@@ -89,6 +92,16 @@ impl Default for Metrics {
             erased: counter("clicks_erased", "Clicks whose visitor's data was erased"),
             failures: counter("upkeep_failures", "Failed pieces of work on sealed segments"),
         };
+        let (delivered, failed_tries, exhausted, cancelled, delivery_failures) = (
+            counter("deliveries_delivered", "Deliveries that their receivers have taken"),
+            counter("delivery_tries_failed", "Tries of deliveries that failed"),
+            counter("deliveries_exhausted", "Deliveries whose tries were used up: they are held"),
+            counter("deliveries_cancelled", "Deliveries that nobody wants any more"),
+            counter(
+                "delivery_failures",
+                "Failures of our own while delivering; what they concern is tried again",
+            ),
+        );
         let mut gauge = |name: &str, help: &str| {
             let gauge: Gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -98,6 +111,18 @@ impl Default for Metrics {
         let recent_clicks = gauge("recent_clicks", "Clicks in memory, not yet in a segment");
         let journal_records = gauge("journal_records", "Journal records made durable since the start");
         let journal_batches = gauge("journal_batches", "Batches those records shared");
+        let deliveries = DeliveryCounters {
+            delivered,
+            failed_tries,
+            exhausted,
+            cancelled,
+            failures: delivery_failures,
+            in_flight: gauge("deliveries_in_flight", "Deliveries whose receivers are being called"),
+            due: gauge("deliveries_due", "Deliveries to be tried now or later"),
+            held: gauge("deliveries_held", "Deliveries that wait for somebody to replay them"),
+            lag: gauge("deliveries_lag_seconds", "How long the oldest delivery has been due"),
+            paused: gauge("receivers_paused", "Receivers left alone for a while, since they keep failing"),
+        };
         Self {
             registry,
             clicks_accepted,
@@ -118,6 +143,7 @@ impl Default for Metrics {
             connections_dismissed,
             connections,
             upkeep,
+            deliveries,
             recent_clicks,
             journal_records,
             journal_batches,

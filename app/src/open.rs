@@ -14,17 +14,19 @@ use domain::network::Network;
 use domain::segment::Segment;
 use journal::JournalError;
 use ledger::{Ledger, LedgerError};
+use outbound::Caller;
 use thiserror::Error;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::agents::Agents;
+use crate::deliver::DeliverySettings;
 use crate::nodes::own_segments;
 use crate::pixel_limit::PixelLimit;
 use crate::places::{PlaceFileError, PlaceFiles, Places};
 use crate::sequence::Sequence;
 use crate::visitors::Footprints;
 use crate::{
-    App, Approver, Chance, Clock, ConversionWriter, ImpressionWriter, Sealer, Settings, Upkeep,
+    App, Approver, Chance, Clock, ConversionWriter, Deliverer, ImpressionWriter, Sealer, Settings, Upkeep,
     UpkeepSettings,
 };
 use crate::{click_caps, conversion_writer, impressions, lane, metrics, sink};
@@ -67,6 +69,9 @@ pub enum OpenError {
     /// A file about addresses.
     #[error(transparent)]
     Places(#[from] PlaceFileError),
+    /// What receivers of postbacks are called with.
+    #[error("receivers of postbacks cannot be called")]
+    Outbound(#[from] outbound::SetUpError),
     /// A thread.
     #[error("a thread cannot be started")]
     Thread(#[source] std::io::Error),
@@ -100,6 +105,8 @@ pub struct Opened {
     pub conversion_writer: ConversionWriter,
     /// Writes impressions down.
     pub impression_writer: ImpressionWriter,
+    /// Delivers postbacks.
+    pub deliverer: Deliverer,
 }
 
 /// Opens everything and replays what the journal holds. `segments` is the archive's folder.
@@ -160,8 +167,9 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
         approved: metrics.conversions_approved.clone(),
         failures: metrics.approval_failures.clone(),
     };
+    let wake = Arc::new(Notify::new());
     let (conversions, conversion_writer) =
-        conversion_writer::channel(Arc::clone(&ledger), settings.conversions_waiting_max);
+        conversion_writer::channel(Arc::clone(&ledger), Arc::clone(&wake), settings.conversions_waiting_max);
     let (impressions, impression_writer) =
         impressions::channel(Arc::clone(&ledger), &metrics.impressions_dropped);
     let mut sequence = Sequence {
@@ -173,6 +181,17 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
         sequence.footprints.restore(&archive, &network.load(), clock.now())?;
     }
     click_caps::open(&mut sequence, &network.load(), &settings.zone, &archive, clock.now())?;
+    let deliverer = Deliverer {
+        settings: DeliverySettings::of(&settings),
+        clock: Arc::clone(&clock),
+        chance: Arc::clone(&chance),
+        ledger: Arc::clone(&ledger),
+        archive: Arc::clone(&archive),
+        network: Arc::clone(&network),
+        caller: Caller::new(settings.outbound.clone())?,
+        wake,
+        counters: metrics.deliveries.clone(),
+    };
     let app = App {
         clock,
         chance,
@@ -198,7 +217,8 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
         ledger,
         settings,
     };
-    Ok(Opened { app: Arc::new(app), sealer, upkeep, approver, conversion_writer, impression_writer })
+    let app = Arc::new(app);
+    Ok(Opened { app, sealer, upkeep, approver, conversion_writer, impression_writer, deliverer })
 }
 
 /// Up to where this node's journal is sealed.

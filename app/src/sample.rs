@@ -8,6 +8,7 @@ use domain::click::Click;
 use domain::ids::{ClickId, NodeNumber, OfferId};
 use domain::money::Currency;
 use domain::privacy::AddressPolicy;
+use domain::retry::RetrySchedule;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ledger::Location;
@@ -61,6 +62,11 @@ pub(crate) fn open_in(folder: &Path) -> Opened {
             recent_bytes_max: 1 << 20,
             conversions_waiting_max: 1,
             questions_max: 2,
+            outbound: outbound::Options::default(),
+            retry_schedule: RetrySchedule(Vec::new()),
+            delivery_workers: 4,
+            workers_per_receiver: 2,
+            receiver_calls_per_second: 0,
         },
         clock: Arc::new(Still),
         chance: Arc::new(Still),

@@ -9,13 +9,18 @@ use anyhow::{Context as _, anyhow, bail, ensure};
 use app::{PlaceFiles, Settings, UpkeepSettings};
 use domain::deep_link::HostPattern;
 use domain::ids::NodeNumber;
+use domain::postback::CALLS_PER_SECOND_MAX;
+use domain::retry::RetrySchedule;
 use domain::tokens::UrlTemplate;
 use figment::Figment;
 use figment::providers::{Env, Format as _, Toml};
 use ipnet::IpNet;
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
 use ledger::{Location, PostgresUrl};
+use outbound::{AllowPrivate, ProxyUrl};
 use serde::Deserialize;
+use serde::de::{Error as _, SeqAccess, Visitor};
 use web::{CookieOptions, SameSite};
 
 use crate::folder::Folder;
@@ -24,6 +29,11 @@ use crate::folder::Folder;
 pub const DEFAULT: &str = include_str!("../config.default.toml");
 
 const MIB: u64 = 1024 * 1024;
+
+/// The most waits between the tries of a delivery: each try of each delivery is kept.
+const RETRIES_MAX: usize = 50;
+/// The longest of them: thirty days.
+const RETRY_WAIT_MAX: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// All settings.
 #[derive(Clone, Debug, Deserialize)]
@@ -53,6 +63,10 @@ pub struct Config {
     pub retention: Retention,
     /// `[api]`
     pub api: Api,
+    /// `[outbound]`
+    pub outbound: Outbound,
+    /// `[postbacks]`
+    pub postbacks: Postbacks,
     /// `[log]`
     pub log: Log,
 }
@@ -101,6 +115,19 @@ sections! {
     Archive { seal_after_seconds: u64, recent_mib: u64, segment_rows_max: u64 }
     Retention { clicks_days: u32, visitor_days: u32 }
     Api { conversions_waiting: usize, questions: usize }
+    Outbound {
+        allow_private: PrivateAddresses,
+        timeout_seconds: u64,
+        connect_timeout_seconds: u64,
+        proxy: Proxy,
+        extra_roots: PathBuf,
+    }
+    Postbacks {
+        retry_schedule: String,
+        workers: usize,
+        workers_per_receiver: u32,
+        receiver_calls_per_second: u32,
+    }
     Log { level: String, format: LogFormat }
 }
 
@@ -113,6 +140,49 @@ impl<'de> Deserialize<'de> for DatabaseUrl {
         let text = String::deserialize(from)?;
         let url = Some(text).filter(|text| !text.is_empty()).map(|text| text.parse());
         url.transpose().map(Self).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Through which proxy strangers are called; none: directly. It does not print its password.
+#[derive(Clone, Debug, Default)]
+pub struct Proxy(pub Option<ProxyUrl>);
+
+impl<'de> Deserialize<'de> for Proxy {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        let url = Some(text).filter(|text| !text.is_empty()).map(|text| text.parse());
+        url.transpose().map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// Which addresses may be called beside the public ones: all, none, or a list.
+#[derive(Clone, Debug)]
+pub struct PrivateAddresses(pub AllowPrivate);
+
+impl<'de> Deserialize<'de> for PrivateAddresses {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = PrivateAddresses;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("true, false or a list of addresses and ranges")
+            }
+
+            fn visit_bool<E>(self, all: bool) -> Result<PrivateAddresses, E> {
+                Ok(PrivateAddresses(if all { AllowPrivate::All } else { AllowPrivate::No }))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<PrivateAddresses, A::Error> {
+                let mut nets = Vec::new();
+                while let Some(text) = list.next_element::<String>()? {
+                    let problem = || A::Error::custom(format!("{text:?} is no address or range"));
+                    nets.push(net(&text).ok_or_else(problem)?);
+                }
+                Ok(PrivateAddresses(AllowPrivate::Networks(nets)))
+            }
+        }
+        from.deserialize_any(Either)
     }
 }
 
@@ -179,6 +249,18 @@ impl Config {
         within("retention.visitor_days", self.retention.visitor_days.into(), 0, 36_500)?;
         within("api.conversions_waiting", self.api.conversions_waiting as u64, 1, 1_000_000)?;
         within("api.questions", self.api.questions as u64, 1, 1024)?;
+        let Outbound { timeout_seconds, connect_timeout_seconds, .. } = self.outbound;
+        within("outbound.timeout_seconds", timeout_seconds, 1, 300)?;
+        within("outbound.connect_timeout_seconds", connect_timeout_seconds, 1, timeout_seconds)?;
+        let Postbacks { workers, workers_per_receiver, receiver_calls_per_second, .. } = self.postbacks;
+        within("postbacks.workers", workers as u64, 1, 65_536)?;
+        within("postbacks.workers_per_receiver", workers_per_receiver.into(), 1, 65_536)?;
+        within(
+            "postbacks.receiver_calls_per_second",
+            receiver_calls_per_second.into(),
+            0,
+            CALLS_PER_SECOND_MAX.into(),
+        )?;
         within("server.connections", self.server.connections as u64, 16, 1_000_000)?;
         within("server.client_timeout_seconds", self.server.client_timeout_seconds, 1, 3600)?;
         within("server.workers", self.server.workers as u64, 0, 1024)?;
@@ -225,7 +307,43 @@ impl Config {
             recent_bytes_max: self.archive.recent_mib * MIB,
             conversions_waiting_max: self.api.conversions_waiting,
             questions_max: self.api.questions,
+            outbound: self.outbound(),
+            retry_schedule: self.retry_schedule()?,
+            delivery_workers: self.postbacks.workers,
+            workers_per_receiver: self.postbacks.workers_per_receiver,
+            receiver_calls_per_second: self.postbacks.receiver_calls_per_second,
         })
+    }
+
+    /// How strangers are called.
+    fn outbound(&self) -> outbound::Options {
+        let Outbound { allow_private, timeout_seconds, connect_timeout_seconds, proxy, extra_roots } =
+            &self.outbound;
+        outbound::Options {
+            allow_private: allow_private.0.clone(),
+            connect_timeout: Duration::from_secs(*connect_timeout_seconds),
+            timeout: Duration::from_secs(*timeout_seconds),
+            proxy: proxy.0.clone(),
+            extra_roots: Some(extra_roots.clone()).filter(|path| !path.as_os_str().is_empty()),
+            ..outbound::Options::default()
+        }
+    }
+
+    /// How long to wait after each failed try of a delivery.
+    fn retry_schedule(&self) -> anyhow::Result<RetrySchedule> {
+        let wait = |text: &str| {
+            let wait: Option<SignedDuration> = text.trim().parse().ok();
+            let wait = wait.filter(|it| (SignedDuration::ZERO..=RETRY_WAIT_MAX).contains(it));
+            let problem = || {
+                anyhow!("postbacks.retry_schedule: {text:?} is no time of 0s to 720h, such as 30s, 5m or 2h")
+            };
+            wait.ok_or_else(problem)
+        };
+        let waits: Vec<_> =
+            self.postbacks.retry_schedule.split(',').map(wait).collect::<anyhow::Result<_>>()?;
+        within("postbacks.retry_schedule", waits.len() as u64, 1, RETRIES_MAX as u64)
+            .map_err(|error| anyhow!("{error} times"))?;
+        Ok(RetrySchedule(waits))
     }
 
     /// The proxies whose word on an address counts.
@@ -338,11 +456,13 @@ fn within(key: &str, value: u64, min: u64, max: u64) -> anyhow::Result<()> {
 
 /// The addresses and ranges of a list.
 fn nets(key: &str, list: &[String]) -> anyhow::Result<Vec<IpNet>> {
-    let net = |text: &String| {
-        let net = text.parse().or_else(|_| text.parse().map(|address: IpAddr| IpNet::from(address)));
-        net.map_err(|_| anyhow!("{key}: {text:?} is no address or range"))
-    };
-    list.iter().map(net).collect()
+    let read = |text: &String| net(text).ok_or_else(|| anyhow!("{key}: {text:?} is no address or range"));
+    list.iter().map(read).collect()
+}
+
+/// A range, or the range of one address.
+fn net(text: &str) -> Option<IpNet> {
+    text.parse().or_else(|_| text.parse().map(|address: IpAddr| IpNet::from(address))).ok()
 }
 
 /// One line that names the key and where its value came from.
@@ -357,10 +477,12 @@ fn explain(error: figment::Error, file: Option<&Path>) -> anyhow::Error {
     anyhow!("{key}{colon}{} ({from})", without_addresses(&first.kind.to_string().replace('\n', " ")))
 }
 
-/// A complaint may quote a line of the file, and in it a database's password.
+/// A complaint may quote a line of the file, and in it the password of a database or a proxy.
 fn without_addresses(complaint: &str) -> String {
     let hide = |word: &str| match word.split_once("://") {
-        Some((scheme, _)) if scheme.ends_with("postgres") || scheme.ends_with("postgresql") => {
+        Some((scheme, rest))
+            if scheme.ends_with("postgres") || scheme.ends_with("postgresql") || rest.contains('@') =>
+        {
             format!("{scheme}://…")
         }
         _ => word.to_owned(),
@@ -417,11 +539,74 @@ mod tests {
             ("[retention]\nclicks_days = 40000", "retention.clicks_days"),
             ("[retention]\nvisitor_days = -1", "retention.visitor_days"),
             ("[log]\nformat = \"xml\"", "log.format"),
+            ("[outbound]\nallow_private = \"yes\"", "outbound.allow_private: invalid type"),
+            ("[outbound]\nallow_private = [\"10.0.0.0/33\"]", "\"10.0.0.0/33\" is no address or range"),
+            ("[outbound]\ntimeout_seconds = 301", "outbound.timeout_seconds"),
+            ("[outbound]\ntimeout_seconds = 0", "outbound.timeout_seconds"),
+            ("[outbound]\ntimeout_seconds = 4", "outbound.connect_timeout_seconds: 5 is not 1 to 4"),
+            ("[outbound]\nproxy = \"socks5://127.0.0.1:1080\"", "outbound.proxy"),
+            ("[postbacks]\nretry_schedule = \"\"", "postbacks.retry_schedule"),
+            ("[postbacks]\nretry_schedule = \"5s,,5m\"", "postbacks.retry_schedule"),
+            ("[postbacks]\nretry_schedule = \"-5s\"", "postbacks.retry_schedule"),
+            ("[postbacks]\nretry_schedule = \"721h\"", "postbacks.retry_schedule"),
+            ("[postbacks]\nretry_schedule = \"soon\"", "postbacks.retry_schedule"),
+            ("[postbacks]\nworkers = 0", "postbacks.workers"),
+            ("[postbacks]\nworkers_per_receiver = 0", "postbacks.workers_per_receiver"),
+            ("[postbacks]\nreceiver_calls_per_second = 100001", "postbacks.receiver_calls_per_second"),
             ("not toml", "settings"),
         ] {
             let error = load(text).expect_err(text).to_string();
             assert!(error.contains(named) || named == "settings", "{text}: {error}");
             assert!(!error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
+    fn retries_are_read_in_words_and_bounded_in_number() {
+        let schedule = |text: &str| {
+            let config = load(&format!("[postbacks]\nretry_schedule = {text:?}"))?;
+            Ok::<_, anyhow::Error>(config.settings()?.retry_schedule.0)
+        };
+        let seconds = |list: &[i64]| list.iter().map(|it| SignedDuration::from_secs(*it)).collect::<Vec<_>>();
+        assert_eq!(
+            schedule("0s, 5 seconds,1m 30s,2h,PT24H").expect("valid"),
+            seconds(&[0, 5, 90, 7200, 86_400])
+        );
+        assert_eq!(schedule(&["1s"; 50].join(",")).expect("valid").len(), 50);
+        let error = schedule(&["1s"; 51].join(",")).expect_err("too many").to_string();
+        assert_eq!(error, "postbacks.retry_schedule: 51 is not 1 to 50 times");
+        let all = Config::load(&Overrides::default()).and_then(|it| it.settings()).expect("the defaults");
+        let total: i64 = all.retry_schedule.0.iter().map(SignedDuration::as_secs).sum();
+        assert!(total > 24 * 3600 && all.retry_schedule.0.len() == 9, "{total}");
+    }
+
+    #[test]
+    fn private_addresses_are_none_all_or_those_listed() {
+        let allowed = |text: &str| load(&format!("[outbound]\nallow_private = {text}")).expect("valid");
+        let nets = |list: &[&str]| AllowPrivate::Networks(list.iter().filter_map(|it| net(it)).collect());
+        for (text, expected) in [
+            ("false", AllowPrivate::No),
+            ("true", AllowPrivate::All),
+            (r#"["10.0.0.0/8", "::1"]"#, nets(&["10.0.0.0/8", "::1/128"])),
+            ("[]", nets(&[])),
+        ] {
+            let settings = allowed(text).settings().expect("valid");
+            assert_eq!(settings.outbound.allow_private, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_proxys_password_is_printed_neither_with_the_settings_nor_with_what_is_wrong() {
+        let config = load("[outbound]\nproxy = \"http://u:s3cret@127.0.0.1:3128\"").expect("valid");
+        assert!(config.outbound.proxy.0.is_some() && !format!("{config:?}").contains("s3cret"));
+        for text in [
+            "[outbound]\nproxy = \"https://u:s3cret@127.0.0.1:3128\"",
+            "[outbound]\nproxy = \"http://u:s3cret@127.0.0.1:3128",
+            "[outbound]\nproxy = http://u:s3cret@127.0.0.1:3128",
+            "[outbound]\nproxy = [\"http://u:s3cret@127.0.0.1:3128\"]",
+        ] {
+            let error = format!("{:#}", load(text).expect_err(text));
+            assert!(!error.contains("s3cret"), "{error}");
         }
     }
 

@@ -53,14 +53,14 @@ pub fn start(
     let tls = tls_listen.map(|_| Tls::open(config.tls.certificate.clone(), config.tls.key.clone()));
     let tls = tls.transpose()?.map(Arc::new);
     let sockets = Sockets::open(config.server.listen, tls_listen, config.workers(), config.client_timeout())?;
-    let connections = open_files::fit_connections(config.server.connections)?;
+    let connections = open_files::fit_connections(config.server.connections, config.postbacks.workers)?;
     let limits = Limits {
         connections_max: connections.div_ceil(config.workers()).max(1),
         head_timeout: config.client_timeout(),
     };
     let (address, tls_address) = sockets[0].addresses()?;
     let parts = parts(config, &folder, clock, chance)?;
-    let Opened { app, sealer, upkeep, approver, conversion_writer, impression_writer } =
+    let Opened { app, sealer, upkeep, approver, conversion_writer, impression_writer, deliverer } =
         app::open(parts, &folder.segments())?;
     let public_url = Some(config.server.public_url.clone()).filter(|url| !url.is_empty());
     let web = Web::new(
@@ -87,9 +87,14 @@ pub fn start(
     let refreshed = Arc::clone(&app);
     let until = stopped.clone();
     workers.push(spawn.thread("refresh", move || refresh(&refreshed, tls.as_deref(), until))?);
-    let (kept, decided) = (stopped.clone(), stopped.clone());
+    let (kept, decided, mut delivered) = (stopped.clone(), stopped.clone(), stopped.clone());
     let background = vec![
         spawn.thread("conversions", move || conversion_writer.run())?,
+        spawn.thread("deliveries", move || {
+            runtime().block_on(deliverer.run(async move {
+                let _ = delivered.wait_for(|stop| *stop).await;
+            }));
+        })?,
         spawn.thread("impressions", move || impression_writer.run())?,
         spawn.thread("approvals", move || approver.run(&|| *decided.borrow()))?,
         spawn.thread("sealer", move || {

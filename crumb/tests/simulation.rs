@@ -3,12 +3,16 @@
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
-use crumb::config::DatabaseUrl;
+use crumb::config::{Config, DatabaseUrl, PrivateAddresses};
+use outbound::AllowPrivate;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
-use testkit::{Answer, Client, TestServer};
+use testkit::{Answer, Client, Reaction, Received, Receiver, TestServer, until};
 
 #[path = "../../ledger/tests/shared/schema.rs"]
 mod schema;
@@ -42,11 +46,18 @@ struct Conversion {
     first_revenue: i64,
     status: &'static str,
     recorded_at: i64,
+    /// Its status and payout at recording, then after each change: what its affiliate is told.
+    told: Vec<(&'static str, String)>,
 }
 
 impl Conversion {
     fn pays(&self) -> bool {
         matches!(self.status, "pending" | "approved")
+    }
+
+    /// It was recorded, or has changed.
+    fn tell(&mut self) {
+        self.told.push((self.status, money(self.worth().0)));
     }
 
     fn worth(&self) -> (i64, i64) {
@@ -94,6 +105,46 @@ struct Simulation {
     clicks: Vec<Click>,
     conversions: Vec<Conversion>,
     made: u32,
+    listener: Listener,
+}
+
+/// Whoever is told by postback, in a mood that changes.
+struct Listener {
+    receiver: Receiver,
+    mood: Arc<AtomicU8>,
+    /// The postback for what is recorded, and the one for what changes.
+    recorded: u64,
+    changed: u64,
+}
+
+const MOODS: u8 = 6;
+const GOOD: u8 = 0;
+
+impl Listener {
+    fn start(server: &TestServer) -> Self {
+        let mood = Arc::new(AtomicU8::new(GOOD));
+        let reads = Arc::clone(&mood);
+        let receiver = Receiver::reacting(move |_| match reads.load(Ordering::Relaxed) {
+            1 => Reaction::Status(500),
+            2 => Reaction::Hang,
+            3 => Reaction::Close,
+            4 => Reaction::Late(Duration::from_millis(200), 200),
+            5 => Reaction::Answer(429, "Retry-After: 30\r\n".into(), "slowly".into()),
+            _ => Reaction::Status(204),
+        });
+        let url = receiver.url("/?s={conversion_status}&p={payout}");
+        let postback = |fire_on| {
+            let params = [
+                ("affiliate_id", &*server.sample.affiliate_id),
+                ("offer_id", "0"),
+                ("postback_url", &url),
+                ("fire_on", fire_on),
+            ];
+            let made = server.client.post("affiliate_postback", &params).success();
+            made["postback"]["postback_id"].as_u64().expect("a number")
+        };
+        Self { recorded: postback("conversion"), changed: postback("change"), receiver, mood }
+    }
 }
 
 const REVENUE: i64 = 2200;
@@ -114,7 +165,9 @@ impl Simulation {
             payout: 1800,
             cap: None,
         };
+        let listener = Listener::start(&server);
         Self {
+            listener,
             server,
             chance: StdRng::seed_from_u64(seed),
             now: BEGIN_SECONDS,
@@ -143,7 +196,8 @@ impl Simulation {
             72..86 => self.adjust(),
             86..90 => self.change_cap(),
             90..94 => self.change_offer(),
-            94..98 => self.move_clock(),
+            94..97 => self.move_clock(),
+            97 => self.change_mood(),
             _ => self.restart(),
         }
     }
@@ -221,7 +275,7 @@ impl Simulation {
             Expected::New { payout, revenue, status } => {
                 let id = check(&answer, payout, revenue, status, &said);
                 assert!(self.conversions.iter().all(|it| it.id != id), "{said}: {id} is another's");
-                self.conversions.push(Conversion {
+                let mut conversion = Conversion {
                     id,
                     click: call.click,
                     offer,
@@ -232,7 +286,10 @@ impl Simulation {
                     first_revenue: revenue,
                     status,
                     recorded_at: self.now,
-                });
+                    told: Vec::new(),
+                };
+                conversion.tell();
+                self.conversions.push(conversion);
             }
             Expected::Same { conversion, conflict } => {
                 let first = &self.conversions[conversion];
@@ -324,6 +381,9 @@ impl Simulation {
         if may {
             let (payout, revenue) = after.worth();
             check(&answer, payout, revenue, after.status, &said);
+            if after != before {
+                after.tell();
+            }
             self.conversions[at] = after;
         } else {
             assert_eq!((answer.status, answer.code().as_str()), (422, "status_not_allowed"), "{said}");
@@ -391,14 +451,56 @@ impl Simulation {
         format!("{seconds} seconds pass")
     }
 
+    fn change_mood(&mut self) -> String {
+        let mood = u8::try_from(self.below(MOODS.into())).expect("small");
+        self.listener.mood.store(mood, Ordering::Relaxed);
+        format!("the receiver's mood is {mood}")
+    }
+
     fn restart(&mut self) -> String {
         self.server.restart();
         self.look();
         "the server starts again".into()
     }
 
+    /// Has all be delivered to a receiver that takes everything, and compares what it was told.
+    fn look_at_postbacks(&mut self) {
+        self.listener.mood.store(GOOD, Ordering::Relaxed);
+        let is_all_told = |client: &Client| {
+            let due = [("delivery_status", "due"), ("row_limit", "1")];
+            client.get("postback_deliveries", &due).success()["total_rows"] == 0
+        };
+        until("all is delivered", || {
+            // What has failed is tried again when its time has come.
+            self.server.clock.advance_seconds(60);
+            self.now += 60;
+            is_all_told(&self.server.client).then_some(())
+        });
+        let Listener { recorded, changed, ref receiver, .. } = self.listener;
+        let mut expected = BTreeMap::new();
+        for it in &self.conversions {
+            for (booking, (status, payout)) in it.told.iter().enumerate() {
+                let postback = if booking == 0 { recorded } else { changed };
+                if (booking, *status) != (0, "ignored") {
+                    expected.insert(
+                        format!("{}-{booking}-{postback}", it.id),
+                        ((*status).to_owned(), payout.clone()),
+                    );
+                }
+            }
+        }
+        let value = |it: &Received, name: &str| it.query(name).expect("it is told").to_owned();
+        let received = receiver.received();
+        let told: BTreeMap<_, _> = received
+            .iter()
+            .map(|it| (it.delivery_id().to_owned(), (value(it, "s"), value(it, "p"))))
+            .collect();
+        assert_eq!(told, expected);
+    }
+
     /// Compares everything there is.
-    fn look(&self) {
+    fn look(&mut self) {
+        self.look_at_postbacks();
         let mut found = BTreeMap::new();
         let mut cursor = String::new();
         let always = [("start_date", "2020-01-01"), ("end_date", "2099-01-01"), ("row_limit", "50")];
@@ -479,6 +581,17 @@ fn number<N: std::str::FromStr>(name: &str) -> Option<N> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
 }
 
+/// A server whose postbacks reach this machine, and are given up on only after many tries.
+fn start(change: impl FnOnce(&mut Config)) -> TestServer {
+    TestServer::with(|config| {
+        config.outbound.allow_private = PrivateAddresses(AllowPrivate::All);
+        config.outbound.connect_timeout_seconds = 1;
+        config.outbound.timeout_seconds = 1;
+        config.postbacks.retry_schedule = ["30s"; 50].join(",");
+        change(config);
+    })
+}
+
 fn simulate(server: TestServer) {
     let steps = number("SIMULATION_STEPS").unwrap_or(STEPS);
     let seed = number("SIMULATION_SEED").unwrap_or_else(|| RandomState::new().hash_one("simulation"));
@@ -503,12 +616,12 @@ fn simulate(server: TestServer) {
 
 #[test]
 fn whatever_happens_the_money_is_right_on_sqlite() {
-    simulate(TestServer::start());
+    simulate(start(|_| {}));
 }
 
 #[test]
 fn whatever_happens_the_money_is_right_on_postgresql() {
     let schema = schema::Schema::create();
     let url = DatabaseUrl(Some(schema.url().parse().expect("an address")));
-    simulate(TestServer::with(|config| config.database.url = url));
+    simulate(start(|config| config.database.url = url));
 }

@@ -19,6 +19,7 @@ pub mod details;
 pub mod dialect;
 pub mod entry;
 pub mod event;
+pub mod example;
 pub mod ids;
 pub mod impression;
 mod json_text;

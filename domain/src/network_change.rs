@@ -17,7 +17,7 @@ use crate::network::{
 };
 use crate::postback::{
     FireOn, Owner, Postback, PostbackConditions, PostbackMethod, PostbackStatus, PostbackType, Secret,
-    Signing, SuccessRule,
+    Signing, SuccessRule, Unsuitable,
 };
 use crate::pricing::{PriceCondition, PriceRule, PriceType, Rate};
 use crate::schedule::Schedule;
@@ -49,8 +49,10 @@ pub enum EntityKind {
     Event,
     /// A price rule.
     PriceRule,
-    /// A postback or a webhook.
+    /// A postback.
     Postback,
+    /// A webhook.
+    Webhook,
 }
 
 impl EntityKind {
@@ -68,6 +70,7 @@ impl EntityKind {
             Self::Event => "event",
             Self::PriceRule => "price_rule",
             Self::Postback => "postback",
+            Self::Webhook => "webhook",
         }
     }
 }
@@ -107,6 +110,8 @@ pub enum Rejected {
     CampaignOfOtherAffiliate,
     /// The offer is another advertiser's.
     OfferOfOtherAdvertiser,
+    /// The terms of a postback do not go together.
+    Unsuitable(Unsuitable),
 }
 
 /// A new advertiser.
@@ -658,6 +663,8 @@ impl CreatePostback {
 /// A change to a postback or webhook. Whose it is, and which conversions it tells of, never changes.
 #[derive(Clone, Debug, Default)]
 pub struct PostbackChange {
+    /// What it must be to be found: a postback or a webhook; none takes either.
+    pub kind: Option<EntityKind>,
     /// How it travels.
     pub postback_type: Option<PostbackType>,
     /// How the receiver is called.
@@ -694,6 +701,9 @@ impl PostbackChange {
         set(&mut postback.postback_type, self.postback_type);
         set(&mut postback.method, self.method);
         set(&mut postback.url, self.url);
+        // A body stays with the method it was written for.
+        let body_type = postback.method.body_type();
+        postback.body = postback.body.take().filter(|it| Some(it.body_type()) == body_type);
         set(&mut postback.body, self.body);
         set(&mut postback.status, self.status);
         set(&mut postback.fire_on, self.fire_on);
@@ -704,9 +714,6 @@ impl PostbackChange {
         set(&mut postback.success.codes, self.success_codes);
         set(&mut postback.success.text, self.success_text);
         set(&mut postback.calls_per_second, self.calls_per_second);
-        // A body stays with the method it was written for.
-        let body_type = postback.method.body_type();
-        postback.body = postback.body.take().filter(|it| Some(it.body_type()) == body_type);
         if let Some((secret, until)) = self.secret {
             let signing = &mut postback.signing;
             signing.old = signing.secret.replace(secret).map(|old| (old, until));

@@ -15,8 +15,9 @@ use crate::conversion::Conversion;
 use crate::ids::{AdvertiserId, AffiliateId, CampaignId, EventId, OfferId, PostbackId};
 use crate::money::Amount;
 use crate::network::Network;
+use crate::network_change::EntityKind;
 use crate::status::ConversionStatus;
-use crate::tokens::UrlTemplate;
+use crate::tokens::{Token, UrlTemplate};
 
 /// The longest time a postback may be held back on purpose, in seconds: thirty days.
 pub const DELAY_SECONDS_MAX: u32 = 30 * 24 * 3600;
@@ -24,7 +25,7 @@ pub const DELAY_SECONDS_MAX: u32 = 30 * 24 * 3600;
 pub const POSTBACKS_MAX: usize = 1000;
 /// The most calls a second that may be set for a receiver.
 pub const CALLS_PER_SECOND_MAX: u32 = 100_000;
-/// The longest text that an answer may be asked to contain, in bytes: answers are read no further.
+/// The longest text that an answer may be asked to contain, in bytes: far less than is kept of one.
 pub const SUCCESS_TEXT_BYTES_MAX: usize = 200;
 /// Ranges of status codes that a receiver may be said to succeed with.
 const SUCCESS_RANGES_MAX: usize = 20;
@@ -194,11 +195,10 @@ impl SuccessRule {
             let range = code(from)?..=code(to)?;
             if range.is_empty() { Err(BadCodes) } else { Ok(range) }
         };
-        let ranges: Vec<_> = text
-            .split(',')
-            .filter(|it| !text.is_empty() && !it.is_empty())
-            .map(range)
-            .collect::<Result<_, _>>()?;
+        if text.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ranges: Vec<_> = text.split(',').map(range).collect::<Result<_, _>>()?;
         if ranges.len() > SUCCESS_RANGES_MAX { Err(BadCodes) } else { Ok(ranges) }
     }
 
@@ -271,7 +271,58 @@ pub struct Postback {
     pub created: Timestamp,
 }
 
+/// Why the terms of a postback do not go together.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum Unsuitable {
+    /// A body, and a method that sends none of that kind.
+    #[error("only post_form and post_json send a body")]
+    Body,
+    /// A browser only loads what it is handed.
+    #[error("a browser carries it: only get is possible")]
+    BrowserMethod,
+    /// A browser waits for nothing but the answer that records the conversion.
+    #[error("a browser carries it: only conversion and approval are possible")]
+    BrowserFireOn,
+    /// The same.
+    #[error("a browser carries it: no delay is possible")]
+    BrowserDelay,
+    /// What a browser is handed it could sign for anybody.
+    #[error("a browser carries it: it cannot be signed")]
+    BrowserSigned,
+    /// An advertiser's URL asks for what the affiliate gets.
+    #[error("an advertiser is not told the payout")]
+    PayoutToAdvertiser,
+}
+
 impl Postback {
+    /// Whether it is a postback or a webhook.
+    pub fn kind(&self) -> EntityKind {
+        if self.method == PostbackMethod::Webhook { EntityKind::Webhook } else { EntityKind::Postback }
+    }
+
+    /// Refuses terms that do not go together.
+    pub fn check(&self) -> Result<(), Unsuitable> {
+        let body_type = self.body.as_ref().map(BodyTemplate::body_type);
+        if body_type.is_some() && body_type != self.method.body_type() {
+            return Err(Unsuitable::Body);
+        }
+        if matches!(self.owner, Owner::Advertiser(_)) && self.url.has(Token::Payout) {
+            return Err(Unsuitable::PayoutToAdvertiser);
+        }
+        if !self.postback_type.is_for_browsers() {
+            return Ok(());
+        }
+        match self.fire_on {
+            _ if self.method != PostbackMethod::Get => Err(Unsuitable::BrowserMethod),
+            FireOn::Rejection | FireOn::Reversal | FireOn::Change | FireOn::All => {
+                Err(Unsuitable::BrowserFireOn)
+            }
+            _ if self.delay_seconds > 0 => Err(Unsuitable::BrowserDelay),
+            _ if self.signing.secret.is_some() => Err(Unsuitable::BrowserSigned),
+            FireOn::Conversion | FireOn::Approval => Ok(()),
+        }
+    }
+
     /// Whether it is active and a conversion that comes to stand so fires it. `before` is none when the
     /// conversion is recorded; `in_browser` whether a browser waits for the answer that records it.
     pub fn fires(

@@ -104,6 +104,18 @@ const NAMES: &[(&str, Token)] = &[
 ];
 
 impl Token {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let listed = NAMES.iter().map(|(_, token)| *token);
+        let numbered = (0..5).flat_map(|index| [Self::SubId(index), Self::Adv(index)]);
+        let mut known = Vec::new();
+        listed.chain(numbered).filter(move |token| {
+            let is_new = !known.contains(token);
+            known.push(*token);
+            is_new
+        })
+    }
+
     /// The token of that name, in any case.
     pub fn from_name(name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase();

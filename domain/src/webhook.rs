@@ -5,13 +5,13 @@ use jiff::Timestamp;
 
 use crate::adjustment::Standing;
 use crate::conversion::Conversion;
-use crate::delivery::{DeliveryCause, DeliveryId};
+use crate::delivery::DeliveryCause;
 use crate::json_text::JsonObject;
 use crate::postback::Owner;
 use crate::token_values::TokenValues;
 
-/// What is signed: the delivery's id, the moment in Unix seconds, the body.
-pub fn signed_text(id: DeliveryId, at: Timestamp, body: &str) -> String {
+/// What is signed: the message's id, which is the delivery's, the moment in Unix seconds, the body.
+pub fn signed_text(id: &str, at: Timestamp, body: &str) -> String {
     format!("{id}.{}.{body}", at.as_second())
 }
 

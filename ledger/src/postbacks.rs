@@ -11,9 +11,9 @@ use crate::network::Changed;
 /// transaction.
 pub trait PostbackBook {
     /// Creates a postback: at most [`POSTBACKS_MAX`](domain::postback::POSTBACKS_MAX) an owner. Offer,
-    /// campaign and event must exist and belong together, and to the owner.
+    /// campaign and event must exist and belong together, and to the owner, and its terms go together.
     fn create_postback(&self, create: CreatePostback, now: Timestamp) -> Changed<Postback>;
 
-    /// Changes what is present in `change`.
+    /// Changes what is present in `change`. Its terms must go together then.
     fn update_postback(&self, id: PostbackId, change: PostbackChange) -> Changed<Postback>;
 }

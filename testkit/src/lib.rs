@@ -8,5 +8,6 @@ mod server;
 
 pub use client::{Answer, Client};
 pub use clock::ManualClock;
+pub use e2e::{Reaction, Received, Receiver, until};
 pub use sample::Sample;
 pub use server::TestServer;

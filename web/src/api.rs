@@ -21,12 +21,14 @@ mod landing_pages;
 mod offer_events;
 mod offers;
 mod parties;
+mod postbacks;
 mod price_rules;
 mod rules;
 mod statements;
 mod suppressions;
 mod tier_prices;
 mod view;
+mod webhooks;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -92,6 +94,12 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/api/2/tier_prices.json", get(tier_prices::list))
         .route("/api/2/exchange_rate.json", post(exchange_rates::set))
         .route("/api/2/exchange_rates.json", get(exchange_rates::list))
+        .route("/api/2/affiliate_postback.json", post(postbacks::create))
+        .route("/api/2/update_affiliate_postback.json", post(postbacks::update))
+        .route("/api/2/affiliate_postbacks.json", get(postbacks::list))
+        .route("/api/2/webhook.json", post(webhooks::create))
+        .route("/api/2/update_webhook.json", post(webhooks::update))
+        .route("/api/2/webhooks.json", get(webhooks::list))
         .route("/api/2/suppression.json", post(suppressions::change))
         .route("/api/2/suppressions.json", get(suppressions::list))
 }

@@ -15,6 +15,7 @@ use domain::conversion_request::BadParameter;
 use domain::ids::{CapId, ConversionId};
 use domain::network::DEFAULT_EVENT;
 use domain::network_change::{EntityKind, Rejected};
+use domain::postback::Unsuitable;
 use domain::pricing::PRICE_TARGETS;
 use domain::routing::Unattributable;
 use domain::targeting::TARGETS;
@@ -154,6 +155,7 @@ impl ApiError {
             EntityKind::Event => ("event_not_found", "Event Not Found"),
             EntityKind::PriceRule => ("price_rule_not_found", "Price Rule Not Found"),
             EntityKind::Postback => ("postback_not_found", "Postback Not Found"),
+            EntityKind::Webhook => ("webhook_not_found", "Webhook Not Found"),
         };
         let parameter = Some(parameter.to_owned());
         Self { parameter, ..Self::new(StatusCode::NOT_FOUND, code, message) }
@@ -215,6 +217,7 @@ impl From<ChangeError> for ApiError {
     fn from(error: ChangeError) -> Self {
         match error {
             ChangeError::Rejected(rejected) => rejected.into(),
+            ChangeError::BadParameter(bad) => bad.into(),
             ChangeError::Failure(failure) => failure.into(),
         }
     }
@@ -235,8 +238,19 @@ impl From<Rejected> for ApiError {
             Rejected::CampaignOfOtherOffer => invalid("campaign_id", "not a campaign of this offer"),
             Rejected::RedirectNotFound => Self::entity_not_found(EntityKind::Offer, "redirect_offer_id"),
             Rejected::RedirectsToItself => invalid("redirect_offer_id", "an offer cannot redirect to itself"),
-            Rejected::TooMany(EntityKind::Postback) => {
-                conflict("there are as many postbacks of this owner as there may be".to_owned())
+            Rejected::TooMany(kind @ (EntityKind::Postback | EntityKind::Webhook)) => {
+                conflict(format!("there are as many {}s of this owner as there may be", kind.name()))
+            }
+            Rejected::Unsuitable(why) => {
+                let parameter = match why {
+                    Unsuitable::Body => "postback_body",
+                    Unsuitable::BrowserMethod => "postback_method",
+                    Unsuitable::BrowserFireOn => "fire_on",
+                    Unsuitable::BrowserDelay => "postback_delay_seconds",
+                    Unsuitable::BrowserSigned => "sign",
+                    Unsuitable::PayoutToAdvertiser => "webhook_url",
+                };
+                BadParameter::invalid(parameter, why).into()
             }
             Rejected::TooMany(kind) => {
                 conflict(format!("the offer has as many {}s as it may have", kind.name().replace('_', " ")))

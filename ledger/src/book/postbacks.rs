@@ -2,6 +2,7 @@
 
 use domain::body_template::BodyTemplate;
 use domain::ids::PostbackId;
+use domain::network::DEFAULT_EVENT;
 use domain::network_change::{CreatePostback, EntityKind, PostbackChange, Rejected};
 use domain::postback::{
     Owner, POSTBACKS_MAX, Postback, PostbackConditions, PostbackMethod, Secret, Signing, SuccessRule,
@@ -12,7 +13,7 @@ use jiff::Timestamp;
 
 use super::Book;
 use super::network::{NOT_YET, find_advertiser, find_affiliate, find_campaign, find_offer};
-use super::pricing::events_problem;
+use super::pricing::{events_problem, find_event};
 use super::traffic::offer_meant;
 use crate::LedgerError;
 use crate::database::{Database, Record, Row, Session, Value, one, single, values};
@@ -34,10 +35,14 @@ impl<D: Database> PostbackBook for Book<D> {
     fn update_postback(&self, id: PostbackId, change: PostbackChange) -> Changed<Postback> {
         self.change(|session| {
             let sql = "-- find_postback\nSELECT * FROM postbacks WHERE postback_id = ?1";
-            let Some(mut found) = one(session, sql, values![id], postback)? else {
-                return Ok(Err(Rejected::NotFound(EntityKind::Postback)));
+            let is_meant = |it: &Postback| change.kind.is_none_or(|kind| kind == it.kind());
+            let Some(mut found) = one(session, sql, values![id], postback)?.filter(is_meant) else {
+                return Ok(Err(Rejected::NotFound(change.kind.unwrap_or(EntityKind::Postback))));
             };
             change.clone().apply(&mut found);
+            if let Err(why) = found.check() {
+                return Ok(Err(Rejected::Unsuitable(why)));
+            }
             store(session, &found)?;
             Ok(Ok(found))
         })
@@ -66,6 +71,16 @@ fn problem(session: &mut dyn Session, postback: &mut Postback) -> Result<Option<
             return Ok(Some(Rejected::CampaignOfOtherAffiliate));
         }
     }
+    if let (None, Some(id)) = (postback.offer_id, postback.event_id.filter(|id| *id != DEFAULT_EVENT)) {
+        let Some(event) = find_event(session, id)? else {
+            return Ok(Some(Rejected::NotFound(EntityKind::Event)));
+        };
+        if let Owner::Advertiser(own) = postback.owner
+            && event.advertiser_id != own
+        {
+            return Ok(Some(Rejected::EventOfOtherAdvertiser));
+        }
+    }
     if let Some(id) = postback.offer_id {
         let Some(offer) = find_offer(session, id)? else {
             return Ok(Some(Rejected::NotFound(EntityKind::Offer)));
@@ -79,11 +94,14 @@ fn problem(session: &mut dyn Session, postback: &mut Postback) -> Result<Option<
             return Ok(Some(rejected));
         }
     }
+    if let Err(why) = postback.check() {
+        return Ok(Some(Rejected::Unsuitable(why)));
+    }
     let (affiliate_id, advertiser_id) = owner_columns(postback.owner);
     let sql = "-- count_postbacks\nSELECT count(*) FROM postbacks \
         WHERE coalesce(affiliate_id, 0) = ?1 AND coalesce(advertiser_id, 0) = ?2";
     let count: u64 = single(session, sql, values![affiliate_id.unwrap_or(0), advertiser_id.unwrap_or(0)])?;
-    Ok((count >= POSTBACKS_MAX as u64).then_some(Rejected::TooMany(EntityKind::Postback)))
+    Ok((count >= POSTBACKS_MAX as u64).then_some(Rejected::TooMany(postback.kind())))
 }
 
 fn owner_columns(owner: Owner) -> (Option<u32>, Option<u32>) {

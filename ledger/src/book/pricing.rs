@@ -171,7 +171,7 @@ impl<D: Database> PricingBook for Book<D> {
     }
 }
 
-fn find_event(session: &mut dyn Session, id: EventId) -> Result<Option<Event>, LedgerError> {
+pub(super) fn find_event(session: &mut dyn Session, id: EventId) -> Result<Option<Event>, LedgerError> {
     one(session, "-- find_event\nSELECT * FROM events WHERE event_id = ?1", values![id], event)
 }
 
