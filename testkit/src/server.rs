@@ -10,9 +10,7 @@ use crumb::config::{Config, Overrides};
 use crumb::wiring::{self, Running};
 use domain::access::{Grant, Scope};
 use domain::network_change::CreatePostback;
-use domain::postback::{
-    FireOn, Owner, Postback, PostbackConditions, PostbackMethod, PostbackStatus, PostbackType, SuccessRule,
-};
+use domain::postback::{FireOn, Owner, Postback};
 use domain::tokens::UrlTemplate;
 use tempfile::TempDir;
 
@@ -114,23 +112,9 @@ impl TestServer {
     /// Creates a postback of the sample's affiliate that is told of everything at once, but for what `change`
     /// says, and has the server know it.
     pub fn create_postback(&self, change: impl FnOnce(&mut CreatePostback)) -> Postback {
-        let mut create = CreatePostback {
-            owner: Owner::Affiliate(self.sample.affiliate_id.parse().expect("a number")),
-            offer_id: None,
-            campaign_id: None,
-            event_id: None,
-            postback_type: PostbackType::Server,
-            method: PostbackMethod::Get,
-            url: UrlTemplate::parse_called("https://partner.example/?id={click_id}").expect("a url"),
-            body: None,
-            status: PostbackStatus::Active,
-            fire_on: FireOn::All,
-            conditions: PostbackConditions::default(),
-            delay_seconds: 0,
-            success: SuccessRule::default(),
-            calls_per_second: None,
-            secret: None,
-        };
+        let owner = Owner::Affiliate(self.sample.affiliate_id.parse().expect("a number"));
+        let url = UrlTemplate::parse_called("https://partner.example/?id={click_id}").expect("a url");
+        let mut create = CreatePostback { fire_on: FireOn::All, ..CreatePostback::new(owner, url) };
         change(&mut create);
         let folder = self.config.existing_folder().expect("a data folder");
         let ledger = self.config.ledger(&folder).open().expect("a ledger");
