@@ -30,13 +30,17 @@ impl<D: Database> ErasureBook for Book<D> {
             UPDATE conversions SET sub_id_1 = '', sub_id_2 = '', sub_id_3 = '', sub_id_4 = '', sub_id_5 = '', \
             adv1 = '', adv2 = '', adv3 = '', adv4 = '', adv5 = '' WHERE click_id = ?1";
         let raw = "-- erase_visitors\nUPDATE attempts SET raw = '' WHERE offer_id = ?1 AND attempt_id = ?2";
+        let tries = "-- erase_visitors\n\
+            UPDATE delivery_tries SET url = '', error = '', answer = '' \
+            WHERE conversion_id IN (SELECT conversion_id FROM conversions WHERE click_id = ?1)";
         let attempts = self.database.read(|session| attempts_of(session, clicks))?;
         let clicks: Vec<_> = in_order(clicks).map(|click| values![click]).collect();
         self.database.write(|session| {
             session.execute_all(conversions, &clicks)?;
+            session.execute_all(tries, &clicks)?;
             session.execute_all(raw, &attempts).map(drop)
         })?;
-        self.database.scrub(&["conversions", "attempts"])
+        self.database.scrub(&["conversions", "attempts", "delivery_tries"])
     }
 
     fn finish_erasures(&self, clicks: &[ClickId], now: Timestamp) -> Result<(), LedgerError> {

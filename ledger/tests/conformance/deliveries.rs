@@ -10,10 +10,7 @@ use domain::delivery::{Delivery, DeliveryCause, DeliveryId, DeliveryStatus, Try,
 use domain::ids::{AdvertiserId, AffiliateId, ConversionId, NodeNumber, OfferId};
 use domain::network::{Entities, Network};
 use domain::network_change::CreatePostback;
-use domain::postback::{
-    FireOn, Owner, Postback, PostbackConditions, PostbackMethod, PostbackStatus, PostbackType, Receiver,
-    SuccessRule,
-};
+use domain::postback::{FireOn, Owner, Postback, PostbackStatus, PostbackType, Receiver};
 use domain::retry::Step;
 use domain::status::ConversionStatus;
 use domain::tokens::UrlTemplate;
@@ -35,25 +32,16 @@ fn postback(
     url: &str,
     change: impl FnOnce(&mut CreatePostback),
 ) -> Postback {
-    let mut create = CreatePostback {
-        owner,
-        offer_id: None,
-        campaign_id: None,
-        event_id: None,
-        postback_type: PostbackType::Server,
-        method: PostbackMethod::Get,
-        url: UrlTemplate::parse_called(url).expect("a url"),
-        body: None,
-        status: PostbackStatus::Active,
-        fire_on: FireOn::All,
-        conditions: PostbackConditions::default(),
-        delay_seconds: 0,
-        success: SuccessRule::default(),
-        calls_per_second: None,
-        secret: None,
-    };
+    let url = UrlTemplate::parse_called(url).expect("a url");
+    let mut create = CreatePostback { fire_on: FireOn::All, ..CreatePostback::new(owner, url) };
     change(&mut create);
     ledger.create_postback(create, at(0)).expect("made").expect("accepted")
+}
+
+/// The buyer's browser loads it when a conversion is recorded.
+fn as_image(create: &mut CreatePostback) {
+    create.postback_type = PostbackType::Image;
+    create.fire_on = FireOn::Conversion;
 }
 
 /// The sample's call in a network with these postbacks.
@@ -134,7 +122,7 @@ pub fn a_repeat_a_refusal_and_what_is_not_to_be_told_enqueue_nothing(open: Open<
 pub fn a_browser_is_handed_its_postbacks_only_where_it_waits(open: Open<'_>) {
     let ledger = open_with_parties(open);
     let url = "https://a.example/?key=secret&id={click_id}";
-    let image = postback(&*ledger, AFFILIATE, url, |it| it.postback_type = PostbackType::Image);
+    let image = postback(&*ledger, AFFILIATE, url, as_image);
     let server = postback(&*ledger, AFFILIATE, "https://a.example/", |_| {});
     let postbacks = [image, server];
     let [image, server] = &postbacks;
@@ -401,8 +389,7 @@ pub fn a_server_gives_back_only_its_own_leases(open: Open<'_>) {
 
 pub fn a_replay_makes_due_again_and_begins_a_new_round(open: Open<'_>) {
     let ledger = open_with_parties(open);
-    let image =
-        postback(&*ledger, AFFILIATE, "https://a.example/", |it| it.postback_type = PostbackType::Image);
+    let image = postback(&*ledger, AFFILIATE, "https://a.example/", as_image);
     let postbacks = [(); 4].map(|()| postback(&*ledger, AFFILIATE, "https://a.example/", |_| {}));
     let [held, delivered, cancelled, due] = &postbacks;
     let mut call = told(2, "ORD-1", &[&postbacks[..], std::slice::from_ref(&image)].concat());
@@ -439,6 +426,38 @@ pub fn a_replay_makes_due_again_and_begins_a_new_round(open: Open<'_>) {
     let again = find(&*ledger, of(held));
     assert_eq!((again.tries, again.round), (2, 1));
     assert_eq!(findings(&*ledger), []);
+}
+
+pub fn what_told_of_an_erased_click_keeps_when_and_how_it_ended(open: Open<'_>) {
+    let ledger = open_with_parties(open);
+    let postbacks = [postback(&*ledger, AFFILIATE, "https://a.example/", |_| {})];
+    let erased = new(record(&*ledger, &told(2, "ORD-1", &postbacks)));
+    let other = new(record(&*ledger, &told(5, "ORD-2", &postbacks)));
+    let ids = claim(&*ledger, 1, 10);
+    let failed = Try {
+        outcome: TryOutcome::Failed { code: "timed_out".to_owned(), reason: "no answer".to_owned() },
+        ..answered(12)
+    };
+    for id in &ids {
+        let finished = |tried, step| Finished { id: *id, offer_id: OfferId(1), tried: Some(tried), step };
+        let both = [finished(answered(11), Step::Again(at(12))), finished(failed.clone(), Step::Held)];
+        assert_eq!(ledger.finish_deliveries(1, &both).expect("committed"), 1);
+    }
+    ledger.erase_visitors(&[erased.click_id]).expect("erased");
+    let blank = [
+        Try {
+            url: String::new(),
+            outcome: TryOutcome::Answered { status: 500, answer: String::new() },
+            ..answered(11)
+        },
+        Try {
+            url: String::new(),
+            outcome: TryOutcome::Failed { code: "timed_out".to_owned(), reason: String::new() },
+            ..answered(12)
+        },
+    ];
+    assert_eq!(tries(&*open(), id(&erased, 0, &postbacks[0])), blank);
+    assert_eq!(tries(&*open(), id(&other, 0, &postbacks[0])), [answered(11), failed]);
 }
 
 pub fn deliveries_are_listed_by_every_filter(open: Open<'_>) {

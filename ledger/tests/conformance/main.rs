@@ -129,6 +129,7 @@ promises! {
     deliveries::causes_of_one_conversion_wait_for_each_other_at_one_receiver,
     deliveries::a_server_gives_back_only_its_own_leases,
     deliveries::a_replay_makes_due_again_and_begins_a_new_round,
+    deliveries::what_told_of_an_erased_click_keeps_when_and_how_it_ended,
     deliveries::deliveries_are_listed_by_every_filter,
     deliveries::every_change_of_a_conversion_is_told_with_how_it_then_stood,
     deliveries::an_approval_after_the_offers_delay_is_told,
