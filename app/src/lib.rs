@@ -30,6 +30,7 @@ mod list_balances;
 mod list_batches;
 mod list_clicks;
 mod list_conversions;
+mod list_deliveries;
 mod list_entries;
 mod list_network;
 mod list_postbacks;
@@ -101,11 +102,14 @@ pub use import_pieces::{Piece, pieces};
 pub use impressions::ImpressionWriter;
 pub use keys::{CreateKeyError, KeyTerms, NewKey, create_key};
 pub use lane::Lane;
-pub use ledger::{AdjustmentFilter, Batch, EntryFilter, NotClosed, Page, StatementFilter, StatementLine};
+pub use ledger::{
+    AdjustmentFilter, Batch, DeliveryFilter, EntryFilter, NotClosed, Page, StatementFilter, StatementLine,
+};
 pub use list_adjustments::AdjustmentList;
 pub use list_balances::{BalanceRow, ListBalances};
 pub use list_clicks::{ClickList, ClickRow, ListClicks};
 pub use list_conversions::{ConversionList, ConversionRow};
+pub use list_deliveries::{DeliveryList, DeliveryRow, DeliveryStart, Replay};
 pub use list_statements::{StatementList, StatementRow};
 pub use nodes::own_segments;
 pub use open::{OpenError, Opened, Parts, open};

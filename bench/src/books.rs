@@ -12,10 +12,13 @@ use domain::conversion::{ConversionCall, Terms};
 use domain::conversion_query::{ConversionFilter, ConversionQuery, ConversionSort, Start};
 use domain::conversion_request::SentEvent;
 use domain::details::Details;
-use domain::ids::{AdvertiserId, AffiliateId, ClickIdMint, CreativeId, KeyId, NodeNumber, OfferId};
+use domain::ids::{
+    AdvertiserId, AffiliateId, ClickIdMint, CreativeId, KeyId, NodeNumber, OfferId, PostbackId,
+};
 use domain::money::{Amount, Currency};
 use domain::network::{Advertiser, Affiliate, DEFAULT_EVENT, Entities, Network, PartyStatus};
-use domain::network_change::CreateOffer;
+use domain::network_change::{CreateOffer, CreatePostback};
+use domain::postback::Owner;
 use domain::pricing::Rate;
 use domain::tokens::UrlTemplate;
 use indicatif::{ProgressBar, ProgressIterator as _};
@@ -97,8 +100,16 @@ fn measure_one(what: &str, ledger: &dyn Ledger, all: u64, report: &mut Report) -
     book.fill(all)?;
     let many = book.time()?;
     let per_second = |spread: &Spread| 1e6 / spread.median;
-    report.rate("books", &format!("{what}: conversions, {FEW} stored"), per_second(&few));
-    report.rate("books", &format!("{what}: conversions, {all} stored"), per_second(&many));
+    report.rate(
+        "books",
+        &format!("{what}: conversions, two deliveries enqueued each, {FEW} stored"),
+        per_second(&few),
+    );
+    report.rate(
+        "books",
+        &format!("{what}: conversions, two deliveries enqueued each, {all} stored"),
+        per_second(&many),
+    );
     let mut figure =
         Figure::new("books", "  one of them when many are stored", "µs", many.median).within(many);
     figure = figure.beside("× when few are", many.median / few.median);
@@ -112,6 +123,8 @@ fn measure_one(what: &str, ledger: &dyn Ledger, all: u64, report: &mut Report) -
             );
         }
     }
+    let due = ledger.count_deliveries()?.due;
+    report.compare("deliveries in a ledger", 2 * book.recorded, due)?;
     let stored = ledger.list_conversions(&query(ConversionSort::ConversionId, None))?.total;
     report.compare("conversions in a ledger", book.recorded, stored)?;
     Ok(per_second(&few))
@@ -137,10 +150,18 @@ fn terms() -> Terms {
         create.into_offer(OfferId(id), CreativeId(id), created)
     };
     let affiliate = |id| Affiliate { id: AffiliateId(id), name: name.clone(), status, tier: None, created };
+    // Each conversion fires two: its affiliate's and the network's.
+    let owners = || (1..=5000).map(|id| Owner::Affiliate(AffiliateId(id))).chain([Owner::Network]);
+    let postback = |(owner, id)| {
+        let url = format!("https://partner{}.example/?click={{click_id}}&payout={{payout}}", id % 50);
+        let url = UrlTemplate::parse_called(&url).expect("a URL");
+        CreatePostback::new(owner, url).into_postback(PostbackId(id), created)
+    };
     let entities = Entities {
         advertisers: vec![Advertiser { id: AdvertiserId(1), name: name.clone(), status, created }],
         affiliates: (1..=5000).map(affiliate).collect(),
         offers: (1..=500).map(offer).collect(),
+        postbacks: owners().zip(1..).map(postback).collect(),
         ..Entities::default()
     };
     Terms { network: Arc::new(Network::new(entities)), zone: TimeZone::UTC, currency: Currency::USD }

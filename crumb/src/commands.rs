@@ -8,6 +8,7 @@ mod erase;
 mod import;
 mod key;
 mod lint_url;
+mod replay;
 mod serve;
 mod verify;
 
@@ -48,6 +49,8 @@ pub enum Command {
     Import(import::Import),
     /// Look at a postback's URL before it is saved.
     LintUrl(lint_url::LintUrl),
+    /// Have deliveries made again: those that are held, or others by their state.
+    Replay(replay::Replay),
     /// Erase the visitors' data of clicks.
     Erase(erase::Erase),
 }
@@ -64,6 +67,7 @@ impl Command {
             Self::Verify(verify) => verify.run(),
             Self::Import(import) => import.run(),
             Self::LintUrl(lint_url) => lint_url.run(),
+            Self::Replay(replay) => replay.run(),
             Self::Erase(erase) => erase.run(),
         }
     }

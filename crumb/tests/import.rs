@@ -1,14 +1,8 @@
 //! Importing conversions from a file.
 
-use app::Clock as _;
 use domain::access::{Grant, Scope};
 use domain::delivery::Delivery;
-use domain::ids::AffiliateId;
-use domain::network_change::CreatePostback;
-use domain::postback::{
-    FireOn, Owner, PostbackConditions, PostbackMethod, PostbackStatus, PostbackType, SuccessRule,
-};
-use domain::tokens::UrlTemplate;
+use domain::postback::DELAY_SECONDS_MAX;
 use ledger::{DeliveryFilter, Ledger, Location};
 use serde_json::{Value, json};
 use testkit::{Answer, TestServer};
@@ -376,27 +370,8 @@ fn postbacks_told(ledger: &dyn Ledger) -> Vec<String> {
 fn postbacks_tell_of_each_row_once_and_as_it_stands_in_the_end() {
     let server = TestServer::start();
     let ledger = Location::file(server.folder().join("ledger.sqlite")).open().expect("a ledger");
-    let postback = CreatePostback {
-        owner: Owner::Affiliate(AffiliateId(1)),
-        offer_id: None,
-        campaign_id: None,
-        event_id: None,
-        postback_type: PostbackType::Server,
-        method: PostbackMethod::Get,
-        url: UrlTemplate::parse_called("https://partner.example/?id={click_id}").expect("a url"),
-        body: None,
-        status: PostbackStatus::Active,
-        fire_on: FireOn::All,
-        conditions: PostbackConditions::default(),
-        delay_seconds: 0,
-        success: SuccessRule::default(),
-        calls_per_second: None,
-        secret: None,
-    };
-    ledger.create_postback(postback, server.clock.now()).expect("made").expect("accepted");
-    // Any change has the server look at the network anew.
-    server.client.post("affiliate", &[("affiliate_name", "Another")]).success();
-
+    // A month later: beyond the test's end.
+    server.create_postback(|it| it.delay_seconds = DELAY_SECONDS_MAX);
     let clicks: [String; 8] = clicks(&server);
     let header = "click_id,offer_id,conversion_date,unique_id,conversion_status\n";
     let row = |place: usize, word: &str| format!("{},1,{NOW},ORD-{place},{word}\n", clicks[place]);

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use domain::postback::DELAY_SECONDS_MAX;
 use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -25,6 +26,8 @@ fn busy_server() -> TestServer {
     client.post("cap", &cap).success();
     let rule = [("offer_id", "1"), ("device", "unknown"), ("payout", "18.00"), ("revenue", "22.00")];
     client.post("price_rule", &rule).success();
+    // A month later: beyond every test's end.
+    server.create_postback(|it| it.delay_seconds = DELAY_SECONDS_MAX);
     for unique_id in ["ORD-1", "ORD-2", "ORD-3"] {
         server.convert(unique_id);
         server.clock.advance_seconds(1);
@@ -175,6 +178,65 @@ fn every_kind_of_corrupted_row_is_named() {
             WHERE conversion_id = 2",
             "clicks_are_there",
             "conversion 2",
+        ),
+        ("DELETE FROM deliveries WHERE conversion_id = 1", "deliveries_are_all_there", "conversion 1"),
+        (
+            "UPDATE deliveries SET conversion_id = 77 WHERE conversion_id = 1",
+            "deliveries_belong",
+            "delivery 77-0-1",
+        ),
+        (
+            "UPDATE deliveries SET postback_id = 77 WHERE conversion_id = 1",
+            "deliveries_belong",
+            "delivery 1-0-77",
+        ),
+        (
+            "UPDATE deliveries SET affiliate_id = 77 WHERE conversion_id = 1",
+            "deliveries_belong",
+            "delivery 1-0-1",
+        ),
+        (
+            "UPDATE deliveries SET conversion_status = 'pending' WHERE conversion_id = 1",
+            "deliveries_tell_what_their_cause_left",
+            "delivery 1-0-1",
+        ),
+        (
+            "UPDATE deliveries SET payout = payout + 100 WHERE conversion_id = 2 AND booking = 0",
+            "deliveries_tell_what_their_cause_left",
+            "delivery 2-0-1",
+        ),
+        (
+            "UPDATE deliveries SET revenue = revenue + 100 WHERE conversion_id = 2 AND booking = 1",
+            "deliveries_tell_what_their_cause_left",
+            "delivery 2-1-1",
+        ),
+        (
+            "UPDATE deliveries SET booking = 9 WHERE conversion_id = 2 AND booking = 2",
+            "deliveries_tell_what_their_cause_left",
+            "delivery 2-9-1",
+        ),
+        (
+            "UPDATE deliveries SET status = 'lost' WHERE conversion_id = 1",
+            "deliveries_have_a_state",
+            "delivery 1-0-1",
+        ),
+        (
+            "UPDATE deliveries SET status = 'held', lease = 1, leased_by = 1 WHERE conversion_id = 1",
+            "deliveries_have_a_state",
+            "delivery 1-0-1",
+        ),
+        ("UPDATE deliveries SET tries = 1 WHERE conversion_id = 1", "tries_are_all_there", "delivery 1-0-1"),
+        ("UPDATE deliveries SET round = 1 WHERE conversion_id = 1", "tries_are_all_there", "delivery 1-0-1"),
+        (
+            "UPDATE deliveries SET status = 'delivered' WHERE conversion_id = 1",
+            "tries_are_all_there",
+            "delivery 1-0-1",
+        ),
+        (
+            "INSERT INTO delivery_tries SELECT offer_id, conversion_id, 9, 1, 1, 0, '', 200, NULL, '', '', 1 \
+            FROM conversions WHERE conversion_id = 1",
+            "tries_belong",
+            "delivery 1-9-1",
         ),
     ] {
         let folder = copy(&server);

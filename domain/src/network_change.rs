@@ -632,6 +632,27 @@ pub struct CreatePostback {
 }
 
 impl CreatePostback {
+    /// A postback with nothing said beyond what must be: active, called at once by `GET` for every conversion.
+    pub fn new(owner: Owner, url: UrlTemplate) -> Self {
+        Self {
+            owner,
+            offer_id: None,
+            campaign_id: None,
+            event_id: None,
+            postback_type: PostbackType::Server,
+            method: PostbackMethod::Get,
+            url,
+            body: None,
+            status: PostbackStatus::Active,
+            fire_on: FireOn::Conversion,
+            conditions: PostbackConditions::default(),
+            delay_seconds: 0,
+            success: SuccessRule::default(),
+            calls_per_second: None,
+            secret: None,
+        }
+    }
+
     /// The postback it becomes.
     pub fn into_postback(self, id: PostbackId, created: Timestamp) -> Postback {
         let Self { owner, offer_id, campaign_id, event_id, postback_type, method, url, body, status, .. } =

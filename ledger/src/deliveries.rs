@@ -116,7 +116,7 @@ pub trait DeliveryBook {
     /// leases can only be those of its life before.
     fn release_leases(&self, node: NodeNumber, now: Timestamp) -> Result<u64, LedgerError>;
 
-    /// A page of deliveries in the order they were caused, and how many match in all.
+    /// A page of deliveries in the order of their ids, and how many match in all.
     fn list_deliveries(
         &self,
         filter: &DeliveryFilter,

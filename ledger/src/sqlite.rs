@@ -254,10 +254,29 @@ fn backend(error: rusqlite::Error) -> LedgerError {
 #[cfg(test)]
 mod tests {
     use domain::details::Door;
-    use domain::ids::{ClickId, KeyId};
+    use domain::ids::{ClickId, KeyId, NodeNumber};
+    use domain::postback::Receiver;
     use jiff::Timestamp;
 
-    use crate::{Attempt, Location};
+    use crate::{Attempt, Claim, Location};
+
+    #[test]
+    fn a_claim_that_finds_nothing_writes_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("ledger.sqlite");
+        let ledger = Location::file(&path).open().expect("opens");
+        let onlooker = rusqlite::Connection::open(&path).expect("opens");
+        let commits =
+            || -> i64 { onlooker.query_row("PRAGMA data_version", (), |row| row.get(0)).expect("asked") };
+        let node = NodeNumber::new(1).expect("in range");
+        let now = Timestamp::UNIX_EPOCH;
+        let claim = Claim { node, lease: 1, until: now, wanted: vec![(Receiver(7), 10)] };
+        let before = commits();
+        assert_eq!(ledger.claim_due(&claim, now).expect("claimed"), []);
+        assert_eq!(commits(), before);
+        ledger.request_erasures(&[ClickId::from_bytes([7; 16])], now).expect("asked");
+        assert_ne!(commits(), before, "an onlooker sees a commit");
+    }
 
     #[test]
     fn what_was_erased_is_in_no_file_of_the_ledger() {

@@ -9,6 +9,9 @@ use crumb::chance::SystemChance;
 use crumb::config::{Config, Overrides};
 use crumb::wiring::{self, Running};
 use domain::access::{Grant, Scope};
+use domain::network_change::CreatePostback;
+use domain::postback::{FireOn, Owner, Postback};
+use domain::tokens::UrlTemplate;
 use tempfile::TempDir;
 
 use crate::{Client, ManualClock, Sample};
@@ -104,6 +107,22 @@ impl TestServer {
         let addresses = ranges.iter().map(|range| range.parse().expect("a range")).collect();
         let terms = KeyTerms { name, grant, addresses };
         self.client.with_key(&make_key(&self.config, terms, &self.clock))
+    }
+
+    /// Creates a postback of the sample's affiliate that is told of everything at once, but for what `change`
+    /// says, and has the server know it.
+    pub fn create_postback(&self, change: impl FnOnce(&mut CreatePostback)) -> Postback {
+        let owner = Owner::Affiliate(self.sample.affiliate_id.parse().expect("a number"));
+        let url = UrlTemplate::parse_called("https://partner.example/?id={click_id}").expect("a url");
+        let mut create = CreatePostback { fire_on: FireOn::All, ..CreatePostback::new(owner, url) };
+        change(&mut create);
+        let folder = self.config.existing_folder().expect("a data folder");
+        let ledger = self.config.ledger(&folder).open().expect("a ledger");
+        let postback = ledger.create_postback(create, self.clock.now()).expect("made").expect("accepted");
+        // Any change has the server look at the network anew.
+        let any = [("affiliate_id", &*self.sample.affiliate_id), ("affiliate_status", "active")];
+        self.client.post("update_affiliate", &any).success();
+        postback
     }
 
     /// Records a conversion for a fresh click and returns its number.

@@ -12,6 +12,7 @@ mod clicks;
 mod conversions;
 mod creatives;
 mod cursor;
+mod deliveries;
 mod entries;
 mod events;
 mod exchange_rates;
@@ -99,6 +100,8 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/api/2/update_affiliate_postback.json", post(postbacks::update))
         .route("/api/2/affiliate_postbacks.json", get(postbacks::list))
         .route("/api/2/test_postback.json", post(test_postback::test))
+        .route("/api/2/postback_deliveries.json", get(deliveries::list))
+        .route("/api/2/replay_deliveries.json", post(deliveries::replay))
         .route("/api/2/webhook.json", post(webhooks::create))
         .route("/api/2/update_webhook.json", post(webhooks::update))
         .route("/api/2/webhooks.json", get(webhooks::list))

@@ -13,6 +13,7 @@ use journal::JournalError;
 use ledger::Ledger;
 use serde_json::Value;
 
+use super::{Place, start_log};
 use crate::chance::SystemChance;
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -132,6 +133,23 @@ impl Api {
         drop(key);
         running.into_iter().for_each(Running::stop);
     }
+}
+
+/// Calls the API of a data folder, and leaves nothing of that behind. `purpose` is what
+/// its key is called by.
+pub(super) fn with_api<T>(
+    place: &Place,
+    purpose: &str,
+    call: impl FnOnce(&Api) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let mut config = place.load(None)?;
+    // A server of this process has nothing to say that the command does not.
+    "warn".clone_into(&mut config.log.level);
+    start_log(&config)?;
+    let api = Api::open(&config, purpose)?;
+    let done = call(&api);
+    api.close();
+    done
 }
 
 fn is_in_use(error: &anyhow::Error) -> bool {

@@ -11,8 +11,8 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
-use super::api::Api;
-use super::{Place, start_log};
+use super::Place;
+use super::api::{Api, with_api};
 
 /// Rows of one call: half of what it may have.
 const ROWS_MAX: usize = 5000;
@@ -102,18 +102,6 @@ impl Import {
     }
 }
 
-/// Calls the API of a data folder, and leaves nothing of that behind.
-fn with_api<T>(place: &Place, call: impl FnOnce(&Api) -> anyhow::Result<T>) -> anyhow::Result<T> {
-    let mut config = place.load(None)?;
-    // A server of this process has nothing to say that the command does not.
-    "warn".clone_into(&mut config.log.level);
-    start_log(&config)?;
-    let api = Api::open(&config, "import")?;
-    let done = call(&api);
-    api.close();
-    done
-}
-
 /// What became of the rows of a file.
 #[derive(Default)]
 struct Tally {
@@ -194,7 +182,7 @@ fn cell(value: &Value) -> String {
 impl Conversions {
     fn run(self) -> anyhow::Result<ExitCode> {
         let text = read(&self.file)?;
-        with_api(&self.place, |api| self.import(api, &text))
+        with_api(&self.place, "import", |api| self.import(api, &text))
     }
 
     #[expect(clippy::print_stdout, reason = "a command prints what it was asked for")]
@@ -324,7 +312,8 @@ impl Undo {
     fn run(self) -> anyhow::Result<ExitCode> {
         let form = format!("batch_id={}", self.batch_id);
         let kind = "application/x-www-form-urlencoded";
-        let answer = with_api(&self.place, |api| api.post("undo_batch", &[], (kind, form.as_bytes())))?;
+        let answer =
+            with_api(&self.place, "import", |api| api.post("undo_batch", &[], (kind, form.as_bytes())))?;
         let batch = &answer["batch"];
         if self.json {
             println!("{}", serde_json::to_string_pretty(batch)?);

@@ -107,7 +107,7 @@ impl<D: Database> DeliveryBook for Book<D> {
         offset: u64,
         limit: u32,
     ) -> Result<Page<Delivery>, LedgerError> {
-        let order = "caused_at, conversion_id, booking, postback_id";
+        let order = "conversion_id, booking, postback_id";
         let wanted = matching(filter);
         self.database.read(|session| page(session, "deliveries", wanted, order, offset, limit, read_delivery))
     }

@@ -155,6 +155,73 @@ const CHECKS: &[(&str, &str)] = &[
          conversion_date - (conversion_date % 86400000000 + 86400000000) % 86400000000, status, -1 FROM conversions) \
          AS both_sides GROUP BY offer_id, day, status HAVING sum(conversions) <> 0",
     ),
+    (
+        "deliveries_belong",
+        "SELECT 'delivery ' || deliveries.conversion_id || '-' || booking || '-' || deliveries.postback_id AS place, \
+         CASE WHEN conversions.conversion_id IS NULL THEN 'there is no such conversion' \
+         WHEN postbacks.postback_id IS NULL THEN 'there is no such postback' \
+         ELSE 'its affiliate is not the conversion''s' END AS problem \
+         FROM deliveries LEFT JOIN conversions ON conversions.offer_id = deliveries.offer_id \
+         AND conversions.conversion_id = deliveries.conversion_id \
+         LEFT JOIN postbacks ON postbacks.postback_id = deliveries.postback_id \
+         WHERE conversions.conversion_id IS NULL OR postbacks.postback_id IS NULL \
+         OR deliveries.affiliate_id <> conversions.affiliate_id",
+    ),
+    (
+        "deliveries_are_all_there",
+        "SELECT 'conversion ' || conversions.conversion_id AS place, 'it says it has caused ' || deliveries \
+         || ' deliveries, and ' || coalesce(there, 0) || ' are there' AS problem \
+         FROM conversions LEFT JOIN (SELECT offer_id, conversion_id, count(*) AS there \
+         FROM deliveries GROUP BY offer_id, conversion_id) AS caused \
+         ON caused.offer_id = conversions.offer_id AND caused.conversion_id = conversions.conversion_id \
+         WHERE coalesce(there, 0) <> deliveries",
+    ),
+    (
+        "deliveries_tell_what_their_cause_left",
+        "SELECT 'delivery ' || deliveries.conversion_id || '-' || deliveries.booking || '-' || postback_id AS place, \
+         'it tells that the conversion was ' || conversion_status || ' at ' || deliveries.payout || ' and ' \
+         || deliveries.revenue || ', which its cause did not leave' AS problem \
+         FROM deliveries JOIN conversions ON conversions.offer_id = deliveries.offer_id \
+         AND conversions.conversion_id = deliveries.conversion_id \
+         LEFT JOIN adjustments AS cause ON cause.offer_id = deliveries.offer_id \
+         AND cause.conversion_id = deliveries.conversion_id AND cause.booking = deliveries.booking \
+         LEFT JOIN adjustments AS first ON first.offer_id = deliveries.offer_id \
+         AND first.conversion_id = deliveries.conversion_id AND first.booking = 1 \
+         WHERE CASE WHEN deliveries.booking = 0 \
+         THEN conversion_status <> coalesce(first.from_status, conversions.status) \
+         OR deliveries.payout <> coalesce(first.from_payout, price_payout) \
+         OR deliveries.revenue <> coalesce(first.from_revenue, price_revenue) \
+         ELSE cause.booking IS NULL OR conversion_status <> cause.to_status \
+         OR deliveries.payout <> cause.to_payout OR deliveries.revenue <> cause.to_revenue END",
+    ),
+    (
+        "deliveries_have_a_state",
+        "SELECT 'delivery ' || conversion_id || '-' || booking || '-' || postback_id AS place, \
+         'it is ' || status || CASE WHEN lease IS NULL THEN ', and not being tried' ELSE ', and being tried' END \
+         AS problem FROM deliveries WHERE status NOT IN ('due', 'delivered', 'held', 'cancelled') \
+         OR (status <> 'due' AND lease IS NOT NULL) OR (lease IS NULL AND leased_by IS NOT NULL) \
+         OR (lease IS NOT NULL AND leased_by IS NULL)",
+    ),
+    (
+        "tries_are_all_there",
+        "SELECT 'delivery ' || deliveries.conversion_id || '-' || deliveries.booking || '-' || deliveries.postback_id \
+         AS place, 'it is ' || status || ' after ' || tries || ' tries, ' || round || ' of them in this round, and ' \
+         || coalesce(there, 0) || ' are there' AS problem \
+         FROM deliveries LEFT JOIN (SELECT offer_id, conversion_id, booking, postback_id, count(*) AS there \
+         FROM delivery_tries GROUP BY offer_id, conversion_id, booking, postback_id) AS made \
+         ON made.offer_id = deliveries.offer_id AND made.conversion_id = deliveries.conversion_id \
+         AND made.booking = deliveries.booking AND made.postback_id = deliveries.postback_id \
+         WHERE tries > coalesce(there, 0) OR round > tries OR (status = 'delivered' AND coalesce(there, 0) = 0)",
+    ),
+    (
+        "tries_belong",
+        "SELECT 'delivery ' || delivery_tries.conversion_id || '-' || delivery_tries.booking || '-' \
+         || delivery_tries.postback_id AS place, 'it was tried, and there is no such delivery' AS problem \
+         FROM delivery_tries LEFT JOIN deliveries ON deliveries.offer_id = delivery_tries.offer_id \
+         AND deliveries.conversion_id = delivery_tries.conversion_id \
+         AND deliveries.booking = delivery_tries.booking AND deliveries.postback_id = delivery_tries.postback_id \
+         WHERE deliveries.conversion_id IS NULL",
+    ),
 ];
 
 impl<D: Database> VerifyBook for Book<D> {
@@ -169,7 +236,15 @@ impl<D: Database> VerifyBook for Book<D> {
                 })?;
             }
             let mut rows = 0;
-            for table in ["conversions", "attempts", "adjustments", "entries", "statements"] {
+            for table in [
+                "conversions",
+                "attempts",
+                "adjustments",
+                "entries",
+                "statements",
+                "deliveries",
+                "delivery_tries",
+            ] {
                 let sql = format!("-- count_{table}\nSELECT count(*) FROM {table}");
                 rows += single::<u64>(session, &sql, values![])?;
             }

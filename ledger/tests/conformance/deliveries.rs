@@ -10,10 +10,7 @@ use domain::delivery::{Delivery, DeliveryCause, DeliveryId, DeliveryStatus, Try,
 use domain::ids::{AdvertiserId, AffiliateId, ConversionId, NodeNumber, OfferId};
 use domain::network::{Entities, Network};
 use domain::network_change::CreatePostback;
-use domain::postback::{
-    FireOn, Owner, Postback, PostbackConditions, PostbackMethod, PostbackStatus, PostbackType, Receiver,
-    SuccessRule,
-};
+use domain::postback::{FireOn, Owner, Postback, PostbackStatus, PostbackType, Receiver};
 use domain::retry::Step;
 use domain::status::ConversionStatus;
 use domain::tokens::UrlTemplate;
@@ -35,25 +32,16 @@ fn postback(
     url: &str,
     change: impl FnOnce(&mut CreatePostback),
 ) -> Postback {
-    let mut create = CreatePostback {
-        owner,
-        offer_id: None,
-        campaign_id: None,
-        event_id: None,
-        postback_type: PostbackType::Server,
-        method: PostbackMethod::Get,
-        url: UrlTemplate::parse_called(url).expect("a url"),
-        body: None,
-        status: PostbackStatus::Active,
-        fire_on: FireOn::All,
-        conditions: PostbackConditions::default(),
-        delay_seconds: 0,
-        success: SuccessRule::default(),
-        calls_per_second: None,
-        secret: None,
-    };
+    let url = UrlTemplate::parse_called(url).expect("a url");
+    let mut create = CreatePostback { fire_on: FireOn::All, ..CreatePostback::new(owner, url) };
     change(&mut create);
     ledger.create_postback(create, at(0)).expect("made").expect("accepted")
+}
+
+/// The buyer's browser loads it when a conversion is recorded.
+fn as_image(create: &mut CreatePostback) {
+    create.postback_type = PostbackType::Image;
+    create.fire_on = FireOn::Conversion;
 }
 
 /// The sample's call in a network with these postbacks.
@@ -134,7 +122,7 @@ pub fn a_repeat_a_refusal_and_what_is_not_to_be_told_enqueue_nothing(open: Open<
 pub fn a_browser_is_handed_its_postbacks_only_where_it_waits(open: Open<'_>) {
     let ledger = open_with_parties(open);
     let url = "https://a.example/?key=secret&id={click_id}";
-    let image = postback(&*ledger, AFFILIATE, url, |it| it.postback_type = PostbackType::Image);
+    let image = postback(&*ledger, AFFILIATE, url, as_image);
     let server = postback(&*ledger, AFFILIATE, "https://a.example/", |_| {});
     let postbacks = [image, server];
     let [image, server] = &postbacks;
@@ -401,8 +389,7 @@ pub fn a_server_gives_back_only_its_own_leases(open: Open<'_>) {
 
 pub fn a_replay_makes_due_again_and_begins_a_new_round(open: Open<'_>) {
     let ledger = open_with_parties(open);
-    let image =
-        postback(&*ledger, AFFILIATE, "https://a.example/", |it| it.postback_type = PostbackType::Image);
+    let image = postback(&*ledger, AFFILIATE, "https://a.example/", as_image);
     let postbacks = [(); 4].map(|()| postback(&*ledger, AFFILIATE, "https://a.example/", |_| {}));
     let [held, delivered, cancelled, due] = &postbacks;
     let mut call = told(2, "ORD-1", &[&postbacks[..], std::slice::from_ref(&image)].concat());
