@@ -117,7 +117,7 @@ pub use places::{PlaceFileError, PlaceFiles};
 pub use read_statement::StatementLines;
 pub use record_click::{NotSent, Remember, Sent, Visit};
 pub use record_conversion::{RecordConversionError, RecordedConversion, SentCall};
-pub use record_pixel::PixelCall;
+pub use record_pixel::{HandedOut, PixelCall, RecordedPixel};
 pub use record_server_click::{RecordClickError, ServerClick};
 pub use seal::Sealer;
 pub use suppress::{BadValues, Suppressed};

@@ -102,7 +102,7 @@ impl App {
         {
             self.keep_attempt(sent, raw, circumstances, error).await?;
         }
-        self.count(&outcome);
+        self.count(outcome.as_ref().ok());
         outcome.map_err(|error| with_event_named(error, sent))
     }
 
@@ -168,11 +168,12 @@ impl App {
         self.conversions.keep(attempt(sent, raw, circumstances, why)).await
     }
 
-    pub(crate) fn count(&self, outcome: &Outcome) {
-        match outcome {
-            Ok(recorded) if recorded.repeated => self.metrics.conversions_repeated.inc(),
-            Ok(_) => self.metrics.conversions_recorded.inc(),
-            Err(_) => self.metrics.conversions_refused.inc(),
+    /// Counts what became of a call; none where it was refused.
+    pub(crate) fn count(&self, recorded: Option<&RecordedConversion>) {
+        match recorded {
+            Some(recorded) if recorded.repeated => self.metrics.conversions_repeated.inc(),
+            Some(_) => self.metrics.conversions_recorded.inc(),
+            None => self.metrics.conversions_refused.inc(),
         };
     }
 }

@@ -14,13 +14,15 @@ use domain::details::{Door, Origin, Remark};
 use domain::ids::{ClickId, KeyId, OfferId};
 use domain::network::{Network, Offer};
 use domain::pixel_request::{self, ClickBy, PixelRequest, credited};
+use domain::postback::{Owner, Postback, PostbackType, fired};
 use domain::suppression::Fingerprint;
+use domain::token_values::TokenValues;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::failure::blocking;
-use crate::record_conversion::{Outcome, with_event_named};
+use crate::record_conversion::with_event_named;
 use crate::visitors::Cookies;
-use crate::{App, Failure, RecordConversionError, fingerprints};
+use crate::{App, Failure, RecordConversionError, RecordedConversion, fingerprints};
 
 /// The key of those who have none.
 const NO_KEY: KeyId = KeyId(0);
@@ -42,6 +44,26 @@ pub struct PixelCall<'p> {
     pub address: IpAddr,
     /// The `Cookie` header, where cookies are used.
     pub cookies: String,
+    /// Whether a browser waits for the answer, which can carry the affiliate's own pixels.
+    pub in_browser: bool,
+}
+
+/// A conversion on record, and what its affiliate has the buyer's browser load.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RecordedPixel {
+    /// The conversion.
+    pub recorded: RecordedConversion,
+    /// What is handed out: nothing where the call is a repeat.
+    pub handed_out: Vec<HandedOut>,
+}
+
+/// A postback that the buyer's browser carries.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct HandedOut {
+    /// As what it is loaded: never a server's.
+    pub postback_type: PostbackType,
+    /// What is loaded.
+    pub url: String,
 }
 
 /// A call whose click has been looked for.
@@ -55,7 +77,7 @@ struct Located {
 
 impl App {
     /// Records a call without a key exactly once, for ever, as [`App::record_conversion`] does.
-    pub async fn record_pixel(&self, call: PixelCall<'_>) -> Outcome {
+    pub async fn record_pixel(&self, call: PixelCall<'_>) -> Result<RecordedPixel, RecordConversionError> {
         let now = self.clock.now();
         if !self.pixel_limit.take(call.address, now) {
             self.metrics.pixel_calls_limited.inc();
@@ -65,16 +87,16 @@ impl App {
         let origin = Origin { door: Door::Pixel, ip_address, remark: None };
         let circumstances = Circumstances { key_id: NO_KEY, now, zone: &self.settings.zone, origin };
         let network = self.network.load_full();
-        let (sent, raw) = (call.sent, call.raw.clone());
+        let (sent, raw, in_browser) = (call.sent, call.raw.clone(), call.in_browser);
         let outcome = match self.locate(&network, call, circumstances).await {
-            Ok(located) => self.submit_located(&network, located).await,
+            Ok(located) => self.submit_located(&network, located, in_browser).await,
             Err(error) if error.is_an_answer() => {
                 let kept = self.keep_attempt(sent, raw, circumstances, &error).await;
                 kept.map_err(RecordConversionError::from).and(Err(error))
             }
             Err(error) => Err(error),
         };
-        self.count(&outcome);
+        self.count(outcome.as_ref().ok().map(|it| &it.recorded));
         outcome.map_err(|error| with_event_named(error, sent))
     }
 
@@ -114,7 +136,12 @@ impl App {
         Ok(Located { request, click, offer_id, fingerprints })
     }
 
-    async fn submit_located(&self, network: &Arc<Network>, located: Located) -> Outcome {
+    async fn submit_located(
+        &self,
+        network: &Arc<Network>,
+        located: Located,
+        in_browser: bool,
+    ) -> Result<RecordedPixel, RecordConversionError> {
         let Located { request, click, offer_id, fingerprints } = located;
         let click_id = match &request.click {
             ClickBy::Id(id) => id.clone(),
@@ -122,13 +149,40 @@ impl App {
                 click.as_ref().map(|it| it.id.to_string()).unwrap_or_default()
             }
         };
-        let mut call = ConversionCall { fingerprints, ..request.into_call(click_id, offer_id) };
+        let mut call = ConversionCall { fingerprints, in_browser, ..request.into_call(click_id, offer_id) };
         let allowed = network.offer(offer_id).is_some_and(|it| it.allow_pixel_payout);
         if call.payout.is_some() && !allowed {
             call.payout = None;
             call.details.origin.remark = Some(Remark::PayoutIgnored);
         }
-        self.submit(network, call, click).await
+        let address = call.details.origin.ip_address.map(|it| it.to_string()).unwrap_or_default();
+        // Most affiliates have none, and their clicks are not kept any longer.
+        let has_own = |click: &&Click| in_browser && hands_out(network, click);
+        let kept = click.as_ref().filter(has_own).cloned();
+        let recorded = self.submit(network, call, click).await?;
+        let handed_out = match kept {
+            Some(click) if !recorded.repeated => self.handed_out(network, &recorded, &click, &address),
+            _ => Vec::new(),
+        };
+        Ok(RecordedPixel { recorded, handed_out })
+    }
+
+    /// What the recording has fired that browsers carry: the same that the ledger has kept as handed out.
+    fn handed_out(
+        &self,
+        network: &Network,
+        recorded: &RecordedConversion,
+        click: &Click,
+        address: &str,
+    ) -> Vec<HandedOut> {
+        let conversion = &recorded.conversion;
+        let zone = &self.settings.zone;
+        let values =
+            TokenValues { conversion, standing: conversion.standing, click: Some(click), address, zone };
+        let fired = fired(network, conversion, None, true);
+        let own = fired.iter().filter(|it| it.postback_type.is_for_browsers());
+        let url = |it: &Postback| it.url.expand(|token| values.get(token));
+        own.map(|it| HandedOut { postback_type: it.postback_type, url: url(it) }).collect()
     }
 
     /// The newest click of the device that reached the offer, or one of the advertiser's, within its session.
@@ -183,6 +237,12 @@ impl App {
     }
 }
 
+/// Whether the affiliate of a click has postbacks that browsers carry.
+fn hands_out(network: &Network, click: &Click) -> bool {
+    let own = network.postbacks_of(Owner::Affiliate(click.affiliate_id));
+    own.iter().any(|it| it.postback_type.is_for_browsers())
+}
+
 /// Whether an offer is the one that a call names, and of the advertiser it names.
 fn is_of(offer: &Offer, request: &PixelRequest) -> bool {
     request.offer_id.is_none_or(|id| id == offer.id)
@@ -204,10 +264,11 @@ mod tests {
 
     fn call(sent: &Sent) -> PixelCall<'_> {
         let address = IpAddr::from([203, 0, 113, 7]);
-        PixelCall { sent, problem: None, raw: String::new(), address, cookies: String::new() }
+        let (raw, cookies) = (String::new(), String::new());
+        PixelCall { sent, problem: None, raw, address, cookies, in_browser: false }
     }
 
-    fn overloaded(outcome: &Outcome) -> bool {
+    fn overloaded(outcome: &Result<RecordedPixel, RecordConversionError>) -> bool {
         matches!(outcome, Err(RecordConversionError::Failure(Failure::Overloaded)))
     }
 

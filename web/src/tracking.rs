@@ -5,6 +5,7 @@ pub(crate) mod address;
 mod conversion_pixel;
 pub(crate) mod cookies;
 mod guard;
+mod handed_out;
 mod host;
 mod impression;
 mod link;

@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 
-use app::PixelCall;
+use app::{HandedOut, PixelCall, RecordedPixel};
 use axum::body::Body;
 use domain::ids::ConversionId;
 use hyper::header::{self, HeaderValue};
@@ -13,7 +13,7 @@ use hyper::{Method, Response, StatusCode};
 
 use super::impression::GIF;
 use super::page::{self, Page};
-use super::{QUERY_BYTES_MAX, address, cookies, host};
+use super::{QUERY_BYTES_MAX, address, cookies, handed_out, host};
 use crate::Web;
 use crate::error::{ApiError, RETRY_AFTER};
 use crate::params::{Params, decode_lossy, is_kept};
@@ -39,7 +39,7 @@ pub(super) async fn answer(web: &Web, peer: SocketAddr, request: &Parts) -> Resp
     match request.method {
         Method::GET => {}
         // What is asked this way is not recorded.
-        Method::HEAD => return form.answer(StatusCode::OK, ""),
+        Method::HEAD => return form.answer(StatusCode::OK, "", &[]),
         _ => return page::answer(Page::WrongMethod),
     }
     let (params, problem) = Params::read_query(query);
@@ -49,9 +49,10 @@ pub(super) async fn answer(web: &Web, peer: SocketAddr, request: &Parts) -> Resp
         raw: raw(query),
         address: address::of(peer, &request.headers, &web.options.trusted_proxies),
         cookies: web.options.cookies.as_ref().map(|_| cookies::of(&request.headers)).unwrap_or_default(),
+        in_browser: form.carries_others(),
     };
     match web.app.record_pixel(call).await {
-        Ok(recorded) => form.success(recorded.conversion.id),
+        Ok(RecordedPixel { recorded, handed_out }) => form.success(recorded.conversion.id, &handed_out),
         Err(error) => form.failure(&error.into()),
     }
 }
@@ -92,26 +93,35 @@ impl Form {
         }
     }
 
-    fn success(self, conversion_id: ConversionId) -> Response<Body> {
+    /// Whether a browser reads the answer, and can load what else is in it.
+    fn carries_others(self) -> bool {
+        matches!(self, Self::Script | Self::Page)
+    }
+
+    fn success(self, conversion_id: ConversionId, handed_out: &[HandedOut]) -> Response<Body> {
         match self {
-            Self::Postback => self.answer(StatusCode::OK, &format!("{SUCCESS} {conversion_id}")),
-            Self::Image | Self::Script | Self::Page => self.answer(StatusCode::OK, ""),
+            Self::Postback => self.answer(StatusCode::OK, &format!("{SUCCESS} {conversion_id}"), &[]),
+            Self::Image => self.answer(StatusCode::OK, "", &[]),
+            Self::Script | Self::Page => self.answer(StatusCode::OK, "", handed_out),
         }
     }
 
     fn failure(self, error: &ApiError) -> Response<Body> {
-        self.answer(error.status_of_pixel(), &harmless(error))
+        self.answer(error.status_of_pixel(), &harmless(error), &[])
     }
 
-    fn answer(self, status: StatusCode, said: &str) -> Response<Body> {
+    fn answer(self, status: StatusCode, said: &str, handed_out: &[HandedOut]) -> Response<Body> {
         let (kind, body) = match self {
             Self::Postback => ("text/plain; charset=utf-8", Body::from(format!("{said}\n"))),
             Self::Image => ("image/gif", Body::from(GIF)),
-            Self::Script if said.is_empty() => ("text/javascript; charset=utf-8", Body::empty()),
+            Self::Script if said.is_empty() => {
+                ("text/javascript; charset=utf-8", Body::from(handed_out::script(handed_out)))
+            }
             Self::Script => ("text/javascript; charset=utf-8", Body::from(format!("// {said}\n"))),
             Self::Page => {
                 let html = format!(
-                    "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title></title><body>{said}</body></html>"
+                    "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title></title><body>{said}{}</body></html>",
+                    handed_out::html(handed_out)
                 );
                 ("text/html; charset=utf-8", Body::from(html))
             }
@@ -122,6 +132,10 @@ impl Form {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self == Self::Page {
+            let policy = HeaderValue::from_static(handed_out::PAGE_POLICY);
+            headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+        }
         if status != StatusCode::OK {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
         }
