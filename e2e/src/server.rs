@@ -163,7 +163,8 @@ impl Server {
         self.command_line(&["serve", "--listen", "127.0.0.1:0"])
     }
 
-    fn command_line(&self, arguments: &[&str]) -> Command {
+    /// A command on the server's data folder, with its settings.
+    pub fn command_line(&self, arguments: &[&str]) -> Command {
         let mut command = crumb(arguments);
         command.arg("--data").arg(self.data());
         for (name, value) in &self.settings {
