@@ -114,7 +114,10 @@ fn what_fails_is_tried_by_the_schedule_then_held_and_replayed_by_somebody() {
     server.convert("ORD-1");
     let first = when(&server, "due", 1);
     let next = first["next_try_date"].as_str().expect("a date");
-    assert!(("2026-06-19 14:31:00"..="2026-06-19 14:31:06").contains(&next), "a minute, and a little: {next}");
+    assert!(
+        ("2026-06-19 14:31:00"..="2026-06-19 14:31:06").contains(&next),
+        "a minute, and a little: {next}"
+    );
     server.clock.advance_seconds(66);
     when(&server, "due", 2);
     // An hour, and a restart in it.
@@ -167,9 +170,7 @@ fn a_receiver_that_is_gone_is_told_no_more_and_one_that_asks_for_time_gets_it() 
     postback(&server, &gone.url("/"), &[]);
     server.convert("ORD-1");
     when(&server, "cancelled", 1);
-    let busy = Receiver::reacting(|_| {
-        Reaction::Answer(429, "Retry-After: 7200\r\n".into(), "later".into())
-    });
+    let busy = Receiver::reacting(|_| Reaction::Answer(429, "Retry-After: 7200\r\n".into(), "later".into()));
     let server = start();
     postback(&server, &busy.url("/"), &[]);
     server.convert("ORD-1");
