@@ -58,6 +58,7 @@ mod set_postbacks;
 mod set_prices;
 mod sink;
 mod suppress;
+mod test_postback;
 mod undo_batch;
 mod upkeep;
 mod verify;
@@ -120,6 +121,7 @@ pub use record_pixel::PixelCall;
 pub use record_server_click::{RecordClickError, ServerClick};
 pub use seal::Sealer;
 pub use suppress::{BadValues, Suppressed};
+pub use test_postback::{CalledTest, PostbackTest, TestPostback, TestPostbackError, TestedPostback};
 pub use undo_batch::UndoBatchError;
 pub use upkeep::{Upkeep, UpkeepSettings};
 pub use verify::{Listener, Unchecked, Verified, Verify, VerifyError};
@@ -189,6 +191,7 @@ pub struct App {
     questions: Arc<Semaphore>,
     downloads: Arc<Semaphore>,
     imports: Arc<Semaphore>,
+    tests: Arc<Semaphore>,
     pixel_limit: pixel_limit::PixelLimit,
     device_search: Arc<Semaphore>,
     metrics: metrics::Metrics,

@@ -37,6 +37,9 @@ const METADATA_CACHE_MAX: usize = 1024;
 /// Statements sent at the same time, however slowly they are taken: each holds a reader of the ledger.
 const DOWNLOADS_MAX: usize = 4;
 
+/// Postbacks tried out at the same time: each may hold a connection for as long as a call may take.
+const TESTS_MAX: usize = 4;
+
 /// What a running product is made of.
 pub struct Parts {
     /// What the operator has set.
@@ -209,6 +212,7 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
         questions: Arc::new(Semaphore::new(settings.questions_max)),
         downloads: Arc::new(Semaphore::new(DOWNLOADS_MAX)),
         imports: Arc::new(Semaphore::new(1)),
+        tests: Arc::new(Semaphore::new(TESTS_MAX)),
         pixel_limit: PixelLimit::new(settings.pixel_calls_per_second, settings.pixel_allow_list.clone()),
         device_search: Arc::new(Semaphore::new(1)),
         metrics,

@@ -7,6 +7,7 @@ mod demo;
 mod erase;
 mod import;
 mod key;
+mod lint_url;
 mod replay;
 mod serve;
 mod verify;
@@ -46,6 +47,8 @@ pub enum Command {
     /// Import conversions from a file, and take an import back.
     #[command(subcommand)]
     Import(import::Import),
+    /// Look at a postback's URL before it is saved.
+    LintUrl(lint_url::LintUrl),
     /// Have deliveries made again: those that are held, or others by their state.
     Replay(replay::Replay),
     /// Erase the visitors' data of clicks.
@@ -63,6 +66,7 @@ impl Command {
             Self::Check(check) => check.run(),
             Self::Verify(verify) => verify.run(),
             Self::Import(import) => import.run(),
+            Self::LintUrl(lint_url) => lint_url.run(),
             Self::Replay(replay) => replay.run(),
             Self::Erase(erase) => erase.run(),
         }

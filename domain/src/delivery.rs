@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
+use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
 use crate::adjustment::Standing;
@@ -175,15 +176,115 @@ const SECRET_NAMES: &[&str] =
 pub fn mask(url: &str) -> String {
     let Some((before, rest)) = url.split_once('?') else { return url.to_owned() };
     let (query, fragment) = rest.split_once('#').map_or((rest, None), |(query, it)| (query, Some(it)));
-    let masked = query.split('&').map(|pair| match pair.split_once('=') {
-        Some((name, value)) if !value.is_empty() && is_secret(name) => format!("{name}=***"),
-        _ => pair.to_owned(),
+    // Old receivers separate by semicolons too.
+    let masked = query.split_inclusive(['&', ';']).map(|piece| {
+        let pair = piece.trim_end_matches(['&', ';']);
+        match pair.split_once('=') {
+            Some((name, value)) if !value.is_empty() && is_secret(name) => {
+                format!("{name}=***{}", &piece[pair.len()..])
+            }
+            _ => piece.to_owned(),
+        }
     });
-    let query = masked.collect::<Vec<_>>().join("&");
+    let query: String = masked.collect();
     fragment.map_or_else(|| format!("{before}?{query}"), |it| format!("{before}?{query}#{it}"))
 }
 
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
+/// Whether a parameter of this name is a secret.
+pub(crate) fn is_secret(name: &str) -> bool {
+    let name = percent_decode_str(name).decode_utf8_lossy().to_ascii_lowercase();
     SECRET_NAMES.iter().any(|it| name.contains(it))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::adjustment::Worth;
+
+    #[test]
+    fn what_is_no_delivery_id_is_refused() {
+        for text in [
+            "",
+            "1042",
+            "1042-0",
+            "1042-0-7-1",
+            "1042--7",
+            "-1042-0-7",
+            "1042-0-7-",
+            "1042-0-+7",
+            "+1042-0-7",
+            " 1042-0-7",
+            "1042-0-7\n",
+            "1042-0-x",
+            "1042-0-٧",
+            "18446744073709551616-0-7",
+            "1042-4294967296-7",
+            "1042-0-4294967296",
+        ] {
+            assert_eq!(text.parse::<DeliveryId>(), Err(NotADeliveryId), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_happened_is_told_from_before_and_after() {
+        use ConversionStatus::{Approved, Ignored, Pending, Rejected, Reversed};
+        let at = |status| Standing { status, price: Worth::NOTHING };
+        for status in ConversionStatus::ALL {
+            assert_eq!(DeliveryCause::of(None, at(status)), DeliveryCause::Recorded);
+            assert_eq!(DeliveryCause::of(Some(at(status)), at(status)), DeliveryCause::Adjusted);
+        }
+        for (after, cause) in [
+            (Pending, DeliveryCause::Pending),
+            (Rejected, DeliveryCause::Rejected),
+            (Reversed, DeliveryCause::Reversed),
+            (Ignored, DeliveryCause::Ignored),
+        ] {
+            assert_eq!(DeliveryCause::of(Some(at(Approved)), at(after)), cause);
+        }
+        assert_eq!(DeliveryCause::of(Some(at(Pending)), at(Approved)), DeliveryCause::Approved);
+    }
+
+    #[test]
+    fn secrets_are_masked_by_their_names_and_the_rest_stays() {
+        for (url, masked) in [
+            ("https://x.example/in", "https://x.example/in"),
+            ("https://x.example/in?", "https://x.example/in?"),
+            ("https://x.example/?c=1&Api_Key=s3cret&d", "https://x.example/?c=1&Api_Key=***&d"),
+            ("https://x.example/?token={click_id}#top", "https://x.example/?token=***#top"),
+            ("https://x.example/?access-token=a=b", "https://x.example/?access-token=***"),
+            ("https://x.example/?key=&key", "https://x.example/?key=&key"),
+            ("https://x.example/?c=1;pass=s3cret;d=2", "https://x.example/?c=1;pass=***;d=2"),
+            ("https://x.example/?%6Bey=s3cret", "https://x.example/?%6Bey=***"),
+            ("https://x.example/?signature=s3cret&hmac=1", "https://x.example/?signature=***&hmac=***"),
+            ("https://x.example/?click_id=1&payout=2", "https://x.example/?click_id=1&payout=2"),
+        ] {
+            assert_eq!(mask(url), masked);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_id_is_read_back_as_it_was(conversion_id: u64, booking: u32, postback_id: u32) {
+            let id = DeliveryId {
+                conversion_id: ConversionId(conversion_id),
+                booking,
+                postback_id: PostbackId(postback_id),
+            };
+            prop_assert_eq!(id.to_string().parse(), Ok(id));
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_or_the_mask_panic(text in "\\PC{0,60}") {
+            let _ = text.parse::<DeliveryId>();
+            let _ = mask(&text);
+        }
+
+        #[test]
+        fn no_secret_is_left(secret in "[a-z0-9]{8,20}", before in "[?&a-z0-9=;]{0,20}") {
+            let masked = mask(&format!("https://x.example/?{before}&api_key={secret}&x=1#end"));
+            prop_assert!(!masked.contains(&format!("={secret}")), "{}", masked);
+        }
+    }
 }

@@ -31,7 +31,8 @@ pub struct Example {
     pub conversion: Conversion,
     /// Its click.
     pub click: Click,
-    address: String,
+    /// The address its call came from.
+    pub address: String,
 }
 
 impl Default for Example {

@@ -23,6 +23,7 @@ pub mod example;
 pub mod ids;
 pub mod impression;
 mod json_text;
+pub mod lint;
 pub mod money;
 pub mod network;
 pub mod network_change;

@@ -188,8 +188,11 @@ pub struct BadCodes;
 impl SuccessRule {
     /// Reads a list such as `200,300-399`; empty means 200 to 299.
     pub fn parse_codes(text: &str) -> Result<Vec<RangeInclusive<u16>>, BadCodes> {
-        let code =
-            |text: &str| text.trim().parse().ok().filter(|code| (100..=599).contains(code)).ok_or(BadCodes);
+        let code = |text: &str| {
+            let digits = Some(text.trim()).filter(|it| it.bytes().all(|b| b.is_ascii_digit()));
+            let code = digits.and_then(|it| it.parse().ok());
+            code.filter(|code| (100..=599).contains(code)).ok_or(BadCodes)
+        };
         let range = |text: &str| {
             let (from, to) = text.split_once('-').unwrap_or((text, text));
             let range = code(from)?..=code(to)?;
@@ -375,4 +378,336 @@ pub fn fired(
         .collect();
     fired.sort_unstable_by_key(|it| it.id);
     fired
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::adjustment::Worth;
+    use crate::example::Example;
+    use crate::ids::{ClickId, ConversionId};
+    use crate::network::sample;
+
+    fn postback() -> Postback {
+        Postback {
+            id: PostbackId(1),
+            owner: Owner::Affiliate(AffiliateId(7)),
+            offer_id: None,
+            campaign_id: None,
+            event_id: None,
+            postback_type: PostbackType::Server,
+            method: PostbackMethod::Get,
+            url: url("https://aff.example/"),
+            body: None,
+            status: PostbackStatus::Active,
+            fire_on: FireOn::All,
+            conditions: PostbackConditions::default(),
+            delay_seconds: 0,
+            success: SuccessRule::default(),
+            calls_per_second: None,
+            signing: Signing::default(),
+            created: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    fn url(text: &str) -> UrlTemplate {
+        UrlTemplate::parse_called(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    fn standing(status: ConversionStatus, payout: &str) -> Standing {
+        let amount = payout.parse().expect("an amount");
+        Standing { status, price: Worth { payout: amount, revenue: amount } }
+    }
+
+    #[test]
+    fn what_fires_is_decided_by_where_a_conversion_stood_and_stands() {
+        use ConversionStatus::{Approved, Ignored, Pending, Rejected, Reversed};
+        use FireOn::{All, Approval, Change, Conversion, Rejection, Reversal};
+        let check = |before: Option<ConversionStatus>, after: ConversionStatus, fires: &[FireOn]| {
+            let before = before.map(|status| standing(status, "18"));
+            let found: Vec<_> =
+                FireOn::ALL.iter().filter(|it| it.fires(before, standing(after, "18"))).copied().collect();
+            assert_eq!(found, fires, "{before:?} {after:?}");
+        };
+        check(None, Pending, &[Conversion, All]);
+        check(None, Approved, &[Conversion, Approval, All]);
+        check(None, Rejected, &[Rejection, All]);
+        check(None, Reversed, &[Conversion, Reversal, All]);
+        check(None, Ignored, &[All]);
+        check(Some(Pending), Approved, &[Approval, Change, All]);
+        check(Some(Pending), Rejected, &[Rejection, Change, All]);
+        check(Some(Rejected), Approved, &[Approval, Change, All]);
+        check(Some(Approved), Reversed, &[Reversal, Change, All]);
+        check(Some(Reversed), Approved, &[Approval, Change, All]);
+        check(Some(Approved), Pending, &[Change, All]);
+        check(Some(Pending), Ignored, &[Change, All]);
+        for same in ConversionStatus::ALL {
+            check(Some(same), same, &[]);
+        }
+    }
+
+    #[test]
+    fn an_amount_that_changes_is_a_change_and_no_second_approval() {
+        let (before, after) =
+            (standing(ConversionStatus::Approved, "18"), standing(ConversionStatus::Approved, "19"));
+        let found: Vec<_> = FireOn::ALL.iter().filter(|it| it.fires(Some(before), after)).collect();
+        assert_eq!(found, [&FireOn::Change, &FireOn::All]);
+    }
+
+    #[test]
+    fn each_condition_keeps_a_postback_from_firing() {
+        let conversion = Example::default().conversion;
+        let fires = |postback: &Postback, after: Standing, in_browser: bool| {
+            postback.fires(&conversion, None, after, in_browser)
+        };
+        let now = conversion.standing;
+        assert!(fires(&postback(), now, false));
+        let other = |change: fn(&mut Postback)| {
+            let mut postback = postback();
+            change(&mut postback);
+            postback
+        };
+        for (change, meets) in [
+            ((|it| it.status = PostbackStatus::Inactive) as fn(&mut Postback), false),
+            (|it| it.offer_id = Some(OfferId(12)), true),
+            (|it| it.offer_id = Some(OfferId(13)), false),
+            (|it| it.campaign_id = Some(CampaignId(21)), true),
+            (|it| it.campaign_id = Some(CampaignId(22)), false),
+            (|it| it.event_id = Some(EventId(1)), true),
+            (|it| it.event_id = Some(EventId(2)), false),
+            (|it| it.conditions.statuses = vec![ConversionStatus::Pending, ConversionStatus::Approved], true),
+            (|it| it.conditions.statuses = vec![ConversionStatus::Pending], false),
+            (|it| it.conditions.min_payout = "18".parse().ok(), true),
+            (|it| it.conditions.min_payout = "18.0001".parse().ok(), false),
+            (|it| it.fire_on = FireOn::Rejection, false),
+        ] {
+            let changed = other(change);
+            assert_eq!(fires(&changed, now, false), meets, "{changed:?}");
+        }
+        let paid = other(|it| it.conditions.min_payout = "0.01".parse().ok());
+        assert!(
+            !fires(&paid, standing(ConversionStatus::Rejected, "18"), false),
+            "worth nothing as it stands"
+        );
+        let no_campaign = Conversion { campaign_id: None, ..conversion.clone() };
+        assert!(!other(|it| it.campaign_id = Some(CampaignId(21))).fires(&no_campaign, None, now, false));
+        let image = other(|it| it.postback_type = PostbackType::Image);
+        assert!(fires(&image, now, true) && !fires(&image, now, false));
+        assert!(fires(&postback(), now, true), "a browser does not keep a server's from firing");
+    }
+
+    /// The conversion of a click with these random bits.
+    fn of_click(random: u64) -> Conversion {
+        let click_id = ClickId::from_bytes(u128::from(random).to_be_bytes());
+        Conversion { click_id, ..Example::default().conversion }
+    }
+
+    #[test]
+    fn a_share_is_about_right_and_grows_with_its_percentage() {
+        let conversions: Vec<_> = (0..10_000).map(|it| of_click(it * 0x9e37_79b9)).collect();
+        for percent in [1, 10, 50, 99, 100] {
+            let taken = conversions.iter().filter(|it| postback().is_in_share(it, percent)).count();
+            let expected = usize::from(percent) * 100;
+            assert!(taken.abs_diff(expected) <= 150, "{percent}: {taken}");
+            let other = Postback { id: PostbackId(2), ..postback() };
+            let both = conversions
+                .iter()
+                .filter(|it| postback().is_in_share(it, percent) && other.is_in_share(it, percent))
+                .count();
+            let expected = usize::from(percent) * usize::from(percent);
+            assert!(both.abs_diff(expected) <= 150, "others for every postback: {percent}: {both}");
+        }
+        for it in &conversions {
+            assert!(!postback().is_in_share(it, 10) || postback().is_in_share(it, 11));
+        }
+    }
+
+    #[test]
+    fn a_share_is_of_the_same_conversions_for_ever() {
+        let taken: String =
+            (0..32).map(|it| if postback().is_in_share(&of_click(it), 50) { '1' } else { '0' }).collect();
+        assert_eq!(taken, "10111001001100100101011111000000");
+        let mut later = of_click(3);
+        (later.id, later.standing) = (ConversionId(9), standing(ConversionStatus::Reversed, "1"));
+        assert_eq!(postback().is_in_share(&later, 50), postback().is_in_share(&of_click(3), 50));
+    }
+
+    #[test]
+    fn whoever_has_to_do_with_a_conversion_is_told_in_the_order_of_the_numbers() {
+        let mut entities = sample::entities();
+        let owners = [
+            (6, Owner::Affiliate(AffiliateId(4))),
+            (1, Owner::Network),
+            (3, Owner::Advertiser(AdvertiserId(1))),
+            (2, Owner::Affiliate(AffiliateId(4))),
+            (4, Owner::Affiliate(AffiliateId(5))),
+            (5, Owner::Advertiser(AdvertiserId(2))),
+        ];
+        for (id, owner) in owners {
+            entities.postbacks.push(Postback { id: PostbackId(id), owner, ..postback() });
+        }
+        entities.postbacks.push(Postback {
+            id: PostbackId(7),
+            status: PostbackStatus::Inactive,
+            ..entities.postbacks[0].clone()
+        });
+        let network = Network::new(entities);
+        let conversion = Conversion {
+            affiliate_id: AffiliateId(4),
+            advertiser_id: AdvertiserId(1),
+            ..Example::default().conversion
+        };
+        let ids = |before| {
+            let fired = fired(&network, &conversion, before, false);
+            fired.iter().map(|it| it.id.0).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(None), [1, 2, 3, 6]);
+        assert_eq!(ids(Some(conversion.standing)), [0_u32; 0], "nothing has changed");
+    }
+
+    #[test]
+    fn a_receiver_is_its_scheme_host_and_port() {
+        let of = |text: &str| Receiver::of(&url(text));
+        let known = of("https://aff.example/in?c={click_id}");
+        assert_eq!(known, Receiver(-705_157_935_550_739_526), "the same in every version");
+        for same in ["https://AFF.example:443", "https://aff.example/#{s1}", "https://aff.example?x={s1}"] {
+            assert_eq!(of(same), known, "{same}");
+        }
+        for other in ["http://aff.example/", "https://aff.example:8443/", "https://b.aff.example/"] {
+            assert_ne!(of(other), known, "{other}");
+        }
+    }
+
+    #[test]
+    fn terms_that_do_not_go_together_are_refused() {
+        let check = |change: fn(&mut Postback), expected: Result<(), Unsuitable>| {
+            let mut postback = Postback { fire_on: FireOn::Conversion, ..postback() };
+            change(&mut postback);
+            assert_eq!(postback.check(), expected, "{postback:?}");
+        };
+        let body = |text, body_type| BodyTemplate::parse(text, body_type).ok();
+        check(|_| {}, Ok(()));
+        for postback_type in [PostbackType::Iframe, PostbackType::Image, PostbackType::Script] {
+            let of_type = |change: fn(&mut Postback)| {
+                let mut it = Postback { postback_type, fire_on: FireOn::Conversion, ..postback() };
+                change(&mut it);
+                it.check()
+            };
+            assert_eq!(of_type(|_| {}), Ok(()));
+            assert_eq!(of_type(|it| it.fire_on = FireOn::Approval), Ok(()));
+            for fire_on in [FireOn::Rejection, FireOn::Reversal, FireOn::Change, FireOn::All] {
+                let it = Postback { postback_type, fire_on, ..postback() };
+                assert_eq!(it.check(), Err(Unsuitable::BrowserFireOn));
+            }
+            let method = of_type(|it| it.method = PostbackMethod::PostForm);
+            assert_eq!(method, Err(Unsuitable::BrowserMethod));
+            assert_eq!(of_type(|it| it.delay_seconds = 1), Err(Unsuitable::BrowserDelay));
+            let signed = of_type(|it| it.signing.secret = Some(Secret(String::new())));
+            assert_eq!(signed, Err(Unsuitable::BrowserSigned));
+        }
+        for (method, body, expected) in [
+            (PostbackMethod::Get, body("a=1", BodyType::Form), Err(Unsuitable::Body)),
+            (PostbackMethod::PostForm, body("{}", BodyType::Json), Err(Unsuitable::Body)),
+            (PostbackMethod::Webhook, body("{}", BodyType::Json), Err(Unsuitable::Body)),
+            (PostbackMethod::PostForm, body("a=1", BodyType::Form), Ok(())),
+            (PostbackMethod::PostJson, body("{}", BodyType::Json), Ok(())),
+            (PostbackMethod::PostJson, None, Ok(())),
+        ] {
+            let it = Postback { method, body, ..postback() };
+            assert_eq!(it.check(), expected, "{it:?}");
+        }
+        check(|it| it.url = url("https://x.example/?p={payout}"), Ok(()));
+        check(
+            |it| {
+                it.owner = Owner::Advertiser(AdvertiserId(1));
+                it.url = url("https://x.example/?p={payout}");
+            },
+            Err(Unsuitable::PayoutToAdvertiser),
+        );
+    }
+
+    #[test]
+    fn every_postback_type_has_a_number() {
+        for postback_type in PostbackType::ALL {
+            assert_eq!(PostbackType::from_number(postback_type.number()), Some(*postback_type));
+        }
+        assert_eq!((PostbackType::from_number(0), PostbackType::from_number(5)), (None, None));
+    }
+
+    #[test]
+    fn a_secret_does_not_print() {
+        let signing = Signing { secret: Some(Secret("whsec_s3cret".to_owned())), old: None };
+        assert!(!format!("{signing:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn an_answer_is_a_success_by_its_code_and_its_text() {
+        let rule = |codes: &str, text: Option<&str>| SuccessRule {
+            codes: SuccessRule::parse_codes(codes).expect("codes"),
+            text: text.map(str::to_owned),
+        };
+        for (codes, text, status, body, expected) in [
+            ("", None, 200, "", true),
+            ("", None, 299, "", true),
+            ("", None, 199, "", false),
+            ("", None, 300, "", false),
+            ("302", None, 302, "", true),
+            ("302", None, 200, "", false),
+            ("200, 300-399", None, 399, "", true),
+            ("200,300-399", None, 201, "", false),
+            ("", Some("OK"), 200, "all OK", true),
+            ("", Some("OK"), 200, "ok", false),
+            ("", Some("OK"), 500, "OK", false),
+        ] {
+            let found = rule(codes, text).is_success(status, body.as_bytes());
+            assert_eq!(found, expected, "{codes:?} {text:?} {status} {body:?}");
+        }
+        assert!(rule("", Some("OK")).is_success(200, b"\xff\xfeOK\xff"), "whatever else there is");
+    }
+
+    #[test]
+    fn what_is_no_list_of_codes_is_refused() {
+        for text in [
+            ",",
+            "200,",
+            ",200",
+            "200,,300",
+            "abc",
+            "99",
+            "600",
+            "-1",
+            "+200",
+            "300-200",
+            "200-",
+            "-200",
+            "200-300-400",
+            "2 00",
+            "٢٠٠",
+            "200;300",
+            "99999999999",
+        ] {
+            assert_eq!(SuccessRule::parse_codes(text), Err(BadCodes), "{text:?}");
+        }
+        let many = |count| vec!["200"; count].join(",");
+        assert!(SuccessRule::parse_codes(&many(SUCCESS_RANGES_MAX)).is_ok());
+        assert_eq!(SuccessRule::parse_codes(&many(SUCCESS_RANGES_MAX + 1)), Err(BadCodes));
+    }
+
+    proptest! {
+        #[test]
+        fn codes_are_read_back_as_they_were(
+            ends in proptest::collection::vec((100..=599_u16, 100..=599_u16), 0..=SUCCESS_RANGES_MAX),
+        ) {
+            let codes: Vec<_> = ends.into_iter().map(|(a, b)| a.min(b)..=a.max(b)).collect();
+            let rule = SuccessRule { codes: codes.clone(), text: None };
+            prop_assert_eq!(SuccessRule::parse_codes(&rule.codes_text()), Ok(codes));
+        }
+
+        #[test]
+        fn no_text_makes_the_reader_of_codes_panic(text in "\\PC{0,40}") {
+            let _ = SuccessRule::parse_codes(&text);
+        }
+    }
 }

@@ -94,3 +94,93 @@ fn source_time(at: Timestamp, zone: &TimeZone) -> String {
         local.subsec_nanosecond() / 100
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example::Example;
+    use crate::ids::ClickId;
+    use crate::status::ConversionStatus;
+
+    #[test]
+    fn each_token_stands_for_its_value() {
+        let mut example = Example::default();
+        example.conversion.conversion_date = "2013-11-12T13:04:27.567Z".parse().expect("a date");
+        example.click.ip_address = "198.51.100.9".parse().ok();
+        let click_id = example.click.id.to_string();
+        let zone = TimeZone::get("America/New_York").expect("a zone");
+        let values = example.values(&zone);
+        for (token, value) in [
+            (Token::AffiliateId, "7"),
+            (Token::OfferId, "12"),
+            (Token::CampaignId, "21"),
+            (Token::CreativeId, "34"),
+            (Token::SubId(0), "sub-1"),
+            (Token::SubId(4), "sub-5"),
+            (Token::ClickId, &click_id),
+            (Token::VisitorId, &click_id),
+            (Token::Udid, "device-1"),
+            (Token::ConversionId, "1042"),
+            (Token::UniqueId, "ORD-98765"),
+            (Token::OrderId, "98765"),
+            (Token::Payout, "18.00"),
+            (Token::Amount, "120.00"),
+            (Token::ConversionStatus, "approved"),
+            (Token::EventId, "1"),
+            (Token::Adv(0), "adv-1"),
+            (Token::Adv(4), "adv-5"),
+            (Token::ConversionIp, "203.0.113.7"),
+            (Token::ClickIp, "198.51.100.9"),
+            (Token::UnixTime, "1384261467"),
+            (Token::ConversionTime, "2013-11-12T08:04:27.5670000"),
+        ] {
+            assert_eq!(values.get(token), value, "{token:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_empty() {
+        let mut example = Example::default();
+        (example.conversion.campaign_id, example.conversion.price.amount) = (None, None);
+        let zone = TimeZone::UTC;
+        let values = TokenValues { click: None, address: "", ..example.values(&zone) };
+        let unknown: Vec<_> = Token::all().filter(|it| values.get(*it).is_empty()).collect();
+        let of_click: Vec<_> = Token::all().filter(|it| is_of_click(*it)).collect();
+        assert_eq!(of_click, [Token::VisitorId, Token::Udid, Token::ClickIp]);
+        for token in of_click.into_iter().chain([Token::CampaignId, Token::Amount, Token::ConversionIp]) {
+            assert!(unknown.contains(&token), "{token:?}");
+        }
+        assert_eq!(unknown.len(), 6, "{unknown:?}");
+    }
+
+    #[test]
+    fn a_visitor_is_known_by_its_first_click() {
+        let mut example = Example::default();
+        let zone = TimeZone::UTC;
+        example.click.visitor_id = None;
+        assert_eq!(example.values(&zone).get(Token::VisitorId), example.click.id.to_string());
+        example.click.visitor_id = Some(ClickId::MIN);
+        assert_eq!(example.values(&zone).get(Token::VisitorId), ClickId::MIN.to_string());
+    }
+
+    #[test]
+    fn what_is_told_is_how_it_stood_by_the_cause() {
+        let example = Example::default();
+        let zone = TimeZone::UTC;
+        let mut values = example.values(&zone);
+        values.standing.status = ConversionStatus::Rejected;
+        assert_eq!(values.get(Token::ConversionStatus), "rejected");
+        assert_eq!(values.get(Token::Payout), "0.00");
+    }
+
+    #[test]
+    fn what_is_a_number_reads_as_one() {
+        let example = Example::default();
+        let zone = TimeZone::UTC;
+        let values = example.values(&zone);
+        for token in Token::all().filter(|it| is_number(*it)) {
+            let text = values.get(token);
+            assert!(serde_json::from_str::<serde_json::Number>(&text).is_ok(), "{token:?}: {text}");
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! Tokens in saved URLs: `#affid#`, `{affiliate_id}` and `[[affid]]` all name the same value. A URL
 //! is read once, when it is saved or the network is loaded; expanding it is then only copying.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::str::FromStr;
 
@@ -116,6 +117,59 @@ impl Token {
         })
     }
 
+    /// What it stands for, in a few words.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::AffiliateId => "the affiliate's id",
+            Self::OfferId => "the offer's id",
+            Self::CampaignId => "the campaign's id",
+            Self::CreativeId => "the creative's id",
+            Self::SubId(_) => "a sub id of the click",
+            Self::ClickId => "the click's id",
+            Self::VisitorId => "the id of the visitor's first click",
+            Self::Udid => "the device id of the click",
+            Self::ConversionId => "the conversion's id",
+            Self::UniqueId => "the advertiser's transaction id",
+            Self::OrderId => "the advertiser's order reference",
+            Self::Payout => "what the affiliate gets",
+            Self::Amount => "the sale's total",
+            Self::ConversionStatus => "the conversion's status",
+            Self::EventId => "the event's id",
+            Self::Adv(_) => "a field of the advertiser",
+            Self::ConversionIp => "the address the conversion call came from",
+            Self::ClickIp => "the address the click came from",
+            Self::UnixTime => "when it converted, in Unix seconds",
+            Self::ConversionTime => "when it converted, in the network's time zone",
+        }
+    }
+
+    /// Its first name: the API's, or CAKE's where the API has none.
+    pub fn name(self) -> Cow<'static, str> {
+        let name = match self {
+            Self::AffiliateId => "affiliate_id",
+            Self::OfferId => "offer_id",
+            Self::CampaignId => "campaign_id",
+            Self::CreativeId => "creative_id",
+            Self::SubId(index) => return format!("sub_id_{}", index + 1).into(),
+            Self::ClickId => "click_id",
+            Self::VisitorId => "vstid",
+            Self::Udid => "udid",
+            Self::ConversionId => "conversion_id",
+            Self::UniqueId => "unique_id",
+            Self::OrderId => "order_id",
+            Self::Payout => "payout",
+            Self::Amount => "amount",
+            Self::ConversionStatus => "conversion_status",
+            Self::EventId => "event_id",
+            Self::Adv(index) => return format!("adv{}", index + 1).into(),
+            Self::ConversionIp => "ip",
+            Self::ClickIp => "sourceip",
+            Self::UnixTime => "utcunixtime",
+            Self::ConversionTime => "sourcetime",
+        };
+        name.into()
+    }
+
     /// The token of that name, in any case.
     pub fn from_name(name: &str) -> Option<Self> {
         let name = name.to_ascii_lowercase();
@@ -194,7 +248,8 @@ impl UrlTemplate {
         let sample: String = parts.iter().map(|part| part.sample("0")).collect();
         let url = url::Url::parse(&sample).map_err(|_| BadUrl::NotAUrl)?;
         let plain = text.bytes().all(|b| b > b' ' && b != 0x7f);
-        if plain && matches!(url.scheme(), "http" | "https") && url.has_host() && url.username().is_empty() {
+        let anonymous = url.username().is_empty() && url.password().is_none();
+        if plain && matches!(url.scheme(), "http" | "https") && url.has_host() && anonymous {
             Ok(Self { text: text.to_owned(), parts })
         } else {
             Err(BadUrl::NotAUrl)
@@ -245,7 +300,7 @@ impl UrlTemplate {
 
     /// The URL with every token replaced by its value, percent-encoded. A value that is not known
     /// at this point is the empty string.
-    pub fn expand<'v>(&self, value: impl Fn(Token) -> std::borrow::Cow<'v, str>) -> String {
+    pub fn expand<'v>(&self, value: impl Fn(Token) -> Cow<'v, str>) -> String {
         let mut url = String::with_capacity(self.text.len() + 64);
         for part in &self.parts {
             match part {
@@ -310,6 +365,15 @@ pub(crate) enum Piece<'t> {
     Token(Token, &'t str),
     /// Written like a token, and none.
     Unknown(&'t str),
+}
+
+impl<'t> Piece<'t> {
+    /// As it stands in the text.
+    pub(crate) fn written(self) -> &'t str {
+        match self {
+            Self::Text(written) | Self::Token(_, written) | Self::Unknown(written) => written,
+        }
+    }
 }
 
 /// A text's pieces, in their order.
@@ -400,10 +464,74 @@ mod tests {
             "https://x example/",
             "https://x.example/\r\nSet-Cookie: a=b",
             "https://user@x.example/",
+            "https://:password@x.example/",
         ] {
             check(url, BadUrl::NotAUrl);
         }
         check(&format!("https://x.example/{}", "a".repeat(2048)), BadUrl::TooLong);
+    }
+
+    #[test]
+    fn whom_a_called_url_calls_is_fixed() {
+        let check = |text: &str, expected: Result<(), BadUrl>| {
+            assert_eq!(UrlTemplate::parse_called(text).map(drop), expected, "{text}");
+        };
+        for text in [
+            "https://{s1}.example/",
+            "https://x.example{s1}/",
+            "https://{s1}",
+            "https:{s1}",
+            "https://127.0.0.{oid}/",
+            "https://0x{oid}/",
+            "https://x.%3{oid}.example/",
+            "https://x.example:{s1}/",
+            "https://x.example:8{oid}/",
+            "https://x.example:{oid}443/",
+            "https://x.example:443{oid}",
+        ] {
+            check(text, Err(BadUrl::TokenInHost));
+        }
+        for text in [
+            // No host ends in a number, unless all of it is one.
+            "https://x.example.{s1}",
+            "{s1}://x.example/",
+            "http{s1}://x.example/",
+            "https://{s1}@x.example/",
+            "https://:{s1}@x.example/",
+        ] {
+            check(text, Err(BadUrl::NotAUrl));
+        }
+        check("https://x.example/?a={affilate_id}", Err(BadUrl::UnknownToken("{affilate_id}".into())));
+        for text in [
+            "https://x.example/{s1}",
+            "https://x.example?{s1}",
+            "https://x.example/#{s1}",
+            "https://x.example\\{s1}",
+            "https://x.example:8443/{s1}:{s2}@{s3}",
+            "http://[2001:db8::1]/{s1}",
+        ] {
+            check(text, Ok(()));
+        }
+    }
+
+    #[test]
+    fn an_authority_is_the_same_however_it_is_written() {
+        let of = |text: &str| UrlTemplate::parse_called(text).expect("a url").authority();
+        assert_eq!(of("https://X.Example/{s1}"), "https://x.example:443");
+        assert_eq!(of("http://x.example:80?{s1}"), "http://x.example:80");
+        assert_eq!(of("http://x.example:8080"), "http://x.example:8080");
+        assert_eq!(of("http://[2001:DB8:0::1]/"), "http://[2001:db8::1]:80");
+    }
+
+    #[test]
+    fn every_token_is_listed_once_and_has_a_name() {
+        let all: Vec<_> = Token::all().collect();
+        assert_eq!(all.len(), 28);
+        for (place, token) in all.iter().enumerate() {
+            assert!(!all[..place].contains(token), "{token:?}");
+            assert_eq!(Token::from_name(&token.name()), Some(*token));
+            assert!(!token.meaning().is_empty());
+        }
     }
 
     #[test]
@@ -443,6 +571,34 @@ mod tests {
             prop_assert!(inner.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~%".contains(&b)));
             let decoded = percent_encoding::percent_decode_str(inner).decode_utf8().expect("utf-8");
             prop_assert_eq!(decoded.as_ref(), value.as_str());
+        }
+
+        #[test]
+        fn pieces_are_the_text_and_no_two_texts_stand_side_by_side(text in "[a-z#{}\\[\\]_0-9é]{0,60}") {
+            let pieces: Vec<_> = pieces(&text).collect();
+            let joined: String = pieces.iter().map(|it| it.written()).collect();
+            prop_assert_eq!(joined, text.clone());
+            let is_text = |it: &Piece<'_>| matches!(it, Piece::Text(_));
+            prop_assert!(pieces.windows(2).all(|two| !(is_text(&two[0]) && is_text(&two[1]))));
+            for piece in pieces {
+                if let Piece::Text(text) = piece {
+                    prop_assert!(text.char_indices().all(|(at, _)| token_at(&text[at..]).is_none()));
+                }
+            }
+        }
+
+        #[test]
+        fn no_value_changes_whom_a_called_url_calls(
+            text in "https://[a-z0-9.:\\[\\]#{}@/\\\\]{1,30}",
+            value in "\\PC{0,20}",
+        ) {
+            if let Ok(template) = UrlTemplate::parse_called(&text) {
+                let expanded = template.expand(|_| value.as_str().into());
+                let url = url::Url::parse(&expanded).expect("still a URL");
+                let found =
+                    format!("{}://{}:{}", url.scheme(), url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
+                prop_assert_eq!(found, template.authority());
+            }
         }
 
         #[test]

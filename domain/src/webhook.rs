@@ -52,3 +52,86 @@ fn data(owner: Owner, conversion: &Conversion, standing: Standing) -> String {
     }
     data.finish()
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::example::Example;
+    use crate::ids::{AdvertiserId, AffiliateId};
+
+    fn told(owner: Owner, example: &Example) -> Value {
+        let zone = TimeZone::UTC;
+        let at = Timestamp::UNIX_EPOCH;
+        let text = event(owner, DeliveryCause::Approved, at, &example.values(&zone));
+        serde_json::from_str(&text).expect("an event is JSON")
+    }
+
+    #[test]
+    fn an_event_says_what_happened_when_and_to_what() {
+        let example = Example::default();
+        let event = told(Owner::Network, &example);
+        let names: Vec<_> = event.as_object().expect("an object").keys().map(String::as_str).collect();
+        assert_eq!(names, ["type", "timestamp", "data"]);
+        assert_eq!(
+            (&event["type"], &event["timestamp"]),
+            (&"conversion.approved".into(), &"1970-01-01T00:00:00Z".into())
+        );
+        let click_id = example.conversion.click_id;
+        assert_eq!(
+            event["data"].to_string(),
+            format!(
+                "{{\"conversion_id\":1042,\"conversion_status\":\"approved\",\"click_id\":\"{click_id}\",\
+                 \"unique_id\":\"ORD-98765\",\"order_id\":\"98765\",\"offer_id\":12,\"advertiser_id\":3,\
+                 \"affiliate_id\":7,\"campaign_id\":21,\"creative_id\":34,\"event_id\":1,\
+                 \"conversion_date\":\"2026-06-19T14:30:00Z\",\"currency\":\"USD\",\"payout\":18.00,\
+                 \"revenue\":22.00,\"amount\":120.00,\"sub_id_1\":\"sub-1\",\"sub_id_2\":\"sub-2\",\
+                 \"sub_id_3\":\"sub-3\",\"sub_id_4\":\"sub-4\",\"sub_id_5\":\"sub-5\",\"adv1\":\"adv-1\",\
+                 \"adv2\":\"adv-2\",\"adv3\":\"adv-3\",\"adv4\":\"adv-4\",\"adv5\":\"adv-5\"}}"
+            )
+        );
+    }
+
+    #[test]
+    fn nobody_is_told_the_others_money() {
+        let example = Example::default();
+        let has = |owner, name: &str| told(owner, &example)["data"].get(name).is_some();
+        let (affiliate, advertiser) = (Owner::Affiliate(AffiliateId(7)), Owner::Advertiser(AdvertiserId(3)));
+        assert!(has(affiliate, "payout") && !has(affiliate, "revenue") && !has(affiliate, "advertiser_id"));
+        assert!(has(advertiser, "revenue") && !has(advertiser, "payout"));
+        assert!(has(Owner::Network, "revenue") && has(Owner::Network, "payout"));
+    }
+
+    #[test]
+    fn what_is_absent_is_left_out() {
+        let mut example = Example::default();
+        example.conversion.campaign_id = None;
+        example.conversion.price.amount = None;
+        example.conversion.unique_id = String::new();
+        let data = told(Owner::Network, &example)["data"].clone();
+        for name in ["campaign_id", "amount", "unique_id"] {
+            assert_eq!(data.get(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn id_moment_and_body_are_signed_together() {
+        let at = Timestamp::from_millisecond(1_614_265_330_999).expect("in range");
+        assert_eq!(signed_text("1-0-7", at, "{}"), "1-0-7.1614265330.{}");
+    }
+
+    proptest! {
+        #[test]
+        fn an_event_is_json_whatever_its_texts_are(text: String) {
+            let mut example = Example::default();
+            example.conversion.unique_id.clone_from(&text);
+            example.conversion.sub_ids[2].clone_from(&text);
+            let data = told(Owner::Network, &example)["data"].clone();
+            let found = [&data["unique_id"], &data["sub_id_3"]].map(|it| it.as_str().unwrap_or_default());
+            prop_assert_eq!(found, [&*text, &*text]);
+        }
+    }
+}

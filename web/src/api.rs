@@ -27,6 +27,7 @@ mod price_rules;
 mod rules;
 mod statements;
 mod suppressions;
+mod test_postback;
 mod tier_prices;
 mod view;
 mod webhooks;
@@ -98,6 +99,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/api/2/affiliate_postback.json", post(postbacks::create))
         .route("/api/2/update_affiliate_postback.json", post(postbacks::update))
         .route("/api/2/affiliate_postbacks.json", get(postbacks::list))
+        .route("/api/2/test_postback.json", post(test_postback::test))
         .route("/api/2/postback_deliveries.json", get(deliveries::list))
         .route("/api/2/replay_deliveries.json", post(deliveries::replay))
         .route("/api/2/webhook.json", post(webhooks::create))

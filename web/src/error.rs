@@ -4,7 +4,7 @@ use std::any::Any;
 
 use app::{
     ADJUSTED_MAX, AdjustConversionError, AdjustConversionsError, ChangeError, CloseStatementError, Failure,
-    ImportError, NotClosed, RecordClickError, RecordConversionError, UndoBatchError,
+    ImportError, NotClosed, RecordClickError, RecordConversionError, TestPostbackError, UndoBatchError,
 };
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -112,6 +112,11 @@ impl ApiError {
     /// There is no such statement, or none that the caller may see.
     pub(crate) fn invoice_not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "invoice_not_found", "Invoice Not Found")
+    }
+
+    /// There is no such conversion.
+    fn conversion_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "conversion_not_found", "Conversion Not Found")
     }
 
     /// The path takes other methods.
@@ -303,9 +308,7 @@ impl From<AdjustConversionError> for ApiError {
         let about = |id, error| Self { conversion_id: Some(id), ..error };
         match error {
             AdjustConversionError::BadParameter(bad) => bad.into(),
-            AdjustConversionError::NotFound => {
-                Self::new(StatusCode::NOT_FOUND, "conversion_not_found", "Conversion Not Found")
-            }
+            AdjustConversionError::NotFound => Self::conversion_not_found(),
             AdjustConversionError::SeveralEvents => {
                 let message = "the transaction has conversions of several events; say which by event_id";
                 Self::new(StatusCode::CONFLICT, "conflict", message)
@@ -346,6 +349,15 @@ impl From<ImportError> for ApiError {
             ImportError::BatchNotFound => UndoBatchError::NotFound.into(),
             ImportError::BatchClosed(why) => Self::new(StatusCode::CONFLICT, "conflict", why),
             ImportError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<TestPostbackError> for ApiError {
+    fn from(error: TestPostbackError) -> Self {
+        match error {
+            TestPostbackError::ConversionNotFound => Self::conversion_not_found(),
+            TestPostbackError::Unusable(error) => error.into(),
         }
     }
 }
