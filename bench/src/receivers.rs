@@ -10,12 +10,14 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use domain::delivery::DeliveryId;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 /// Longest head read, in bytes: a call is a few hundred.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
+/// Connections that wait to be accepted, for all together: one turned away would come back a second later.
+const WAITING_MAX: u32 = 4096;
 /// Receivers with the same third byte of their address: each of them has another fourth one, from 1 on.
 const BLOCK: u16 = 250;
 /// The first two bytes of all their addresses.
@@ -83,7 +85,12 @@ impl Receivers {
             arrivals: Mutex::default(),
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)))?;
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((Ipv4Addr::UNSPECIFIED, 0).into())?;
+        let listener = {
+            let _entered = runtime.enter();
+            socket.listen(WAITING_MAX)?
+        };
         let (port, (stop, stopped)) = (listener.local_addr()?.port(), oneshot::channel());
         let theirs = Arc::clone(&seen);
         let thread = thread::spawn(move || {
