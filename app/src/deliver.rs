@@ -119,7 +119,8 @@ pub struct Deliverer {
 
 /// What came of a delivery.
 struct Delivered {
-    /// How its receiver did; none where it was not called, since the postback is switched off.
+    /// How its receiver did; none where it was not called, since the postback is switched off, or for
+    /// browsers now.
     ended: Option<Ended>,
     finished: Finished,
 }
@@ -400,8 +401,9 @@ impl Deliverer {
         let Claimed { delivery, conversion } = claimed;
         let (id, offer_id) = (delivery.id, delivery.offer_id);
         let network = self.network.load_full();
-        let postback = network.postback(id.postback_id).filter(|it| it.status == PostbackStatus::Active);
-        let Some(postback) = postback else {
+        let is_ours =
+            |it: &&Arc<Postback>| it.status == PostbackStatus::Active && !it.postback_type.is_for_browsers();
+        let Some(postback) = network.postback(id.postback_id).filter(is_ours) else {
             let finished = Finished { id, lease, offer_id, tried: None, step: Step::Cancelled };
             return Ok(Delivered { ended: None, finished });
         };
