@@ -119,7 +119,8 @@ pub struct Deliverer {
 
 /// What came of a delivery.
 struct Delivered {
-    /// How its receiver did; none where it was not called, since the postback is switched off.
+    /// How its receiver did; none where it was not called, since the postback is switched off, or for
+    /// browsers now.
     ended: Option<Ended>,
     finished: Finished,
 }
@@ -127,7 +128,6 @@ struct Delivered {
 /// The state of a running [`Deliverer`].
 struct Rounds {
     it: Arc<Deliverer>,
-    lease: u64,
     receivers: Receivers,
     /// The version of the network whose rates are set.
     rates_of: Option<u64>,
@@ -181,8 +181,6 @@ impl Rounds {
     fn new(it: Arc<Deliverer>) -> Self {
         let limits = Limits { in_flight_max: it.settings.per_receiver, per_second: it.settings.per_second };
         Self {
-            // Half of the numbers: ledgers keep signed ones.
-            lease: it.chance.draw() >> 1,
             it,
             receivers: Receivers::new(limits),
             rates_of: None,
@@ -232,9 +230,9 @@ impl Rounds {
         if self.finished.is_empty() {
             return Ok(());
         }
-        let (it, lease, finished) = (Arc::clone(&self.it), self.lease, std::mem::take(&mut self.finished));
+        let (it, finished) = (Arc::clone(&self.it), std::mem::take(&mut self.finished));
         let (kept, finished) = blocking(move || {
-            let kept = it.ledger.finish_deliveries(lease, &finished);
+            let kept = it.ledger.finish_deliveries(&finished);
             Ok((kept, finished))
         })
         .await?;
@@ -296,14 +294,15 @@ impl Rounds {
         }
         let lease_lasts = SignedDuration::try_from(self.it.settings.call_timeout * 3).unwrap_or(LEASE_SPARE);
         let until = now.saturating_add(lease_lasts + LEASE_SPARE).unwrap_or(Timestamp::MAX);
-        let claim = Claim { node: self.it.settings.node, lease: self.lease, until, wanted };
+        let lease = self.it.chance.draw();
+        let claim = Claim { node: self.it.settings.node, lease, until, wanted };
         let asked: HashMap<Receiver, u32> = claim.wanted.iter().copied().collect();
         let it = Arc::clone(&self.it);
         let claimed = blocking(move || Ok(it.ledger.claim_due(&claim, now)?)).await?;
         let mut got: HashMap<Receiver, u32> = HashMap::new();
         for claimed in claimed {
             *got.entry(claimed.delivery.receiver).or_default() += 1;
-            self.call(claimed);
+            self.call(lease, claimed);
         }
         // A receiver that had less than it was asked for has nothing due until it is looked up again.
         self.due
@@ -311,16 +310,17 @@ impl Rounds {
         Ok(())
     }
 
-    fn call(&mut self, claimed: Claimed) {
+    fn call(&mut self, lease: u64, claimed: Claimed) {
         let (receiver, id) = (claimed.delivery.receiver, claimed.delivery.id);
         if !self.unkept.insert(id) {
-            // Its lease ran out before what it came to was kept, which will be.
+            // Its lease ran out before what it came to was kept. That is kept as a try; the delivery is due
+            // once more when this lease ends.
             return;
         }
         self.receivers.begin(receiver, Instant::now());
         self.it.counters.in_flight.inc();
         let it = Arc::clone(&self.it);
-        let call = self.calls.spawn(async move { it.deliver(claimed).await });
+        let call = self.calls.spawn(async move { it.deliver(lease, claimed).await });
         self.calling.insert(call.id(), (receiver, id));
     }
 
@@ -397,13 +397,14 @@ impl Rounds {
 impl Deliverer {
     /// Calls the receiver of a delivery. Fails where what it tells of cannot be read: nobody is told
     /// anything wrong.
-    async fn deliver(&self, claimed: Claimed) -> Result<Delivered, Failure> {
+    async fn deliver(&self, lease: u64, claimed: Claimed) -> Result<Delivered, Failure> {
         let Claimed { delivery, conversion } = claimed;
         let (id, offer_id) = (delivery.id, delivery.offer_id);
         let network = self.network.load_full();
-        let postback = network.postback(id.postback_id).filter(|it| it.status == PostbackStatus::Active);
-        let Some(postback) = postback else {
-            let finished = Finished { id, offer_id, tried: None, step: Step::Cancelled };
+        let is_ours =
+            |it: &&Arc<Postback>| it.status == PostbackStatus::Active && !it.postback_type.is_for_browsers();
+        let Some(postback) = network.postback(id.postback_id).filter(is_ours) else {
+            let finished = Finished { id, lease, offer_id, tried: None, step: Step::Cancelled };
             return Ok(Delivered { ended: None, finished });
         };
         let facts = self.facts(postback, conversion.click_id, id.conversion_id).await?;
@@ -445,7 +446,7 @@ impl Deliverer {
         };
         let duration_ms = u32::try_from(called.duration.as_millis()).unwrap_or(u32::MAX);
         let tried = Some(Try { tried_at, url, outcome, duration_ms });
-        Ok(Delivered { ended: Some(ended), finished: Finished { id, offer_id, tried, step } })
+        Ok(Delivered { ended: Some(ended), finished: Finished { id, lease, offer_id, tried, step } })
     }
 
     /// What the tokens of a postback ask for beyond the conversion, as far as it is still kept.

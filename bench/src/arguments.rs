@@ -44,6 +44,9 @@ pub struct Arguments {
     /// Conversions of the books part
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(20_000..=100_000_000))]
     pub books: u64,
+    /// Deliveries of the deliveries part that are to become held, about
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1000..=2_000_000))]
+    pub held: u64,
     /// An empty PostgreSQL database to measure beside, as `database.url` names it; `make bench` brings one
     #[arg(long, value_name = "URL")]
     pub database: Option<String>,
@@ -70,6 +73,8 @@ pub enum Part {
     Restart,
     /// Redirects while sealing and questions go on
     Beside,
+    /// Telling affiliates of conversions: how fast, how soon, and what is held in memory (--held)
+    Deliveries,
     /// The ledger by itself: conversions when few and when many (--books) are stored, and pages
     Books,
     /// A million clicks beside a hundred million (--scale-clicks); only when named

@@ -110,16 +110,26 @@ impl Work for Recording {
 
     fn write(&self, index: usize, request: &mut Vec<u8>) {
         let click = &self.clicks[index];
-        let (id, offer, prefix) = (click.id(), click.offer_id, self.prefix);
-        let path = format!(
-            "/api/2/conversion.json?click_id={id}&offer_id={offer}&unique_id={prefix}-{id}&payout=18.00&revenue=22.00"
-        );
-        request.extend_from_slice(&get(&path, &self.key));
+        write(click, &format!("{}-{}", self.prefix, click.id()), &self.key, request);
     }
 
     fn read(&self, _: usize, answer: &Answer<'_>) -> anyhow::Result<u64> {
-        let answer = answer.json()?;
-        ensure!(answer["request_status"] == "Success", "a conversion was answered {answer}");
-        answer["conversion"]["conversion_id"].as_u64().context("conversion_id")
+        read(answer)
     }
+}
+
+/// Appends the call that records a conversion for a click.
+pub fn write(click: &Clicked, unique_id: &str, key: &str, request: &mut Vec<u8>) {
+    let (id, offer) = (click.id(), click.offer_id);
+    let path = format!(
+        "/api/2/conversion.json?click_id={id}&offer_id={offer}&unique_id={unique_id}&payout=18.00&revenue=22.00"
+    );
+    request.extend_from_slice(&get(&path, key));
+}
+
+/// The id of the conversion that such a call was answered with.
+pub fn read(answer: &Answer<'_>) -> anyhow::Result<u64> {
+    let answer = answer.json()?;
+    ensure!(answer["request_status"] == "Success", "a conversion was answered {answer}");
+    answer["conversion"]["conversion_id"].as_u64().context("conversion_id")
 }

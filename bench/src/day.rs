@@ -49,7 +49,8 @@ const REFERRERS: [&str; 8] = [
 #[derive(Debug)]
 pub struct Day {
     campaigns: Arc<Vec<Campaign>>,
-    affiliates: Zipf,
+    /// None: in turn.
+    affiliates: Option<Zipf>,
     own_campaigns: Zipf,
     agent_ranks: Zipf,
     user_agents: Vec<String>,
@@ -109,7 +110,13 @@ pub struct Loaded {
 impl Day {
     /// A day on those campaigns.
     pub fn new(campaigns: Arc<Vec<Campaign>>) -> Self {
-        let (affiliates, own_campaigns) = (Zipf::new(AFFILIATES), Zipf::new(CAMPAIGNS_EACH));
+        Self { affiliates: Some(Zipf::new(AFFILIATES)), ..Self::in_turn(campaigns) }
+    }
+
+    /// A day on which all affiliates have equally many clicks: click number n is that of affiliate n, modulo
+    /// how many there are.
+    pub fn in_turn(campaigns: Arc<Vec<Campaign>>) -> Self {
+        let (affiliates, own_campaigns) = (None, Zipf::new(CAMPAIGNS_EACH));
         let (agent_ranks, user_agents) = (Zipf::new(AGENTS), agents::all());
         Self { campaigns, affiliates, own_campaigns, agent_ranks, user_agents }
     }
@@ -117,7 +124,10 @@ impl Day {
     /// Click number `index`.
     pub fn visit(&self, index: usize) -> Visit<'_> {
         let mut random = SmallRng::seed_from_u64(SEED.wrapping_add(index as u64));
-        let affiliate = self.affiliates.draw(&mut random);
+        let affiliate = match &self.affiliates {
+            Some(affiliates) => affiliates.draw(&mut random),
+            None => index % AFFILIATES as usize,
+        };
         let campaign =
             self.campaigns[affiliate * CAMPAIGNS_EACH as usize + self.own_campaigns.draw(&mut random)];
         let s1 = PLACEMENTS[random.random_range(0..PLACEMENTS.len())];

@@ -9,6 +9,7 @@ mod books;
 mod client;
 mod conversions;
 mod day;
+mod deliveries;
 mod drive;
 mod generate;
 mod listing;
@@ -16,6 +17,7 @@ mod lookups;
 mod network;
 mod nginx;
 mod pace;
+mod receivers;
 mod redirects;
 mod report;
 mod restart;
@@ -95,6 +97,9 @@ async fn measure(arguments: &Arguments, folder: &Path) -> anyhow::Result<Report>
     }
     if arguments.wants(Part::Restart) {
         restart::measure(arguments, folder, &template, &day, &mut report).await?;
+    }
+    if arguments.wants(Part::Deliveries) {
+        deliveries::measure(arguments, folder, &template, &mut report).await?;
     }
     if arguments.wants(Part::Beside) || arguments.wants(Part::Scale) {
         measure_generated(arguments, folder, &template, &day, &mut report).await?;

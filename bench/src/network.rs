@@ -134,6 +134,20 @@ async fn steer(server: &Server, offers: &[Vec<u64>]) -> anyhow::Result<()> {
     create(server, "cap", &["cap_id"], "making caps", caps).await.map(drop)
 }
 
+/// Makes postbacks of affiliates, each of an affiliate, called at a URL for such a cause.
+pub async fn make_postbacks(
+    server: &Server,
+    postbacks: impl Iterator<Item = (u64, String, &'static str)>,
+) -> anyhow::Result<()> {
+    let form = |(affiliate, url, fire_on): (u64, String, _)| {
+        let url = form_value(&url);
+        format!("affiliate_id={affiliate}&offer_id=0&postback_url={url}&fire_on={fire_on}")
+    };
+    let path = "/api/2/affiliate_postback.json".to_owned();
+    let forms = postbacks.map(form).collect();
+    create_at(server, path, "postback", &["postback_id"], "making postbacks", forms).await.map(drop)
+}
+
 /// A URL as a form holds it.
 fn form_value(url: &str) -> String {
     url.replace('{', "%7B").replace('}', "%7D").replace('&', "%26")
@@ -163,7 +177,18 @@ async fn create(
     what: &'static str,
     forms: Vec<String>,
 ) -> anyhow::Result<Vec<Vec<u64>>> {
-    let (count, path) = (forms.len(), format!("/api/2/{noun}.json"));
+    create_at(server, format!("/api/2/{noun}.json"), noun, ids, what, forms).await
+}
+
+async fn create_at(
+    server: &Server,
+    path: String,
+    noun: &'static str,
+    ids: &'static [&'static str],
+    what: &'static str,
+    forms: Vec<String>,
+) -> anyhow::Result<Vec<Vec<u64>>> {
+    let count = forms.len();
     let work = Arc::new(Create { noun, ids, path, forms, key: server.key.clone() });
     Ok(drive(server.address, CONNECTIONS, count, what, &work).await?.kept)
 }

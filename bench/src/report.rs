@@ -138,6 +138,9 @@ impl Report {
         if arguments.wants(Part::Scale) {
             write!(command, " --scale-clicks {scale_clicks}").expect("writing to a string");
         }
+        if arguments.wants(Part::Deliveries) {
+            write!(command, " --held {}", arguments.held).expect("writing to a string");
+        }
         for part in only {
             command.push_str(&format!(" --only {part:?}").to_lowercase());
         }

@@ -47,6 +47,8 @@ pub struct Claimed {
 pub struct Finished {
     /// The delivery.
     pub id: DeliveryId,
+    /// The lease it was claimed by.
+    pub lease: u64,
     /// The conversion's offer.
     pub offer_id: OfferId,
     /// The try; none where it was not even tried, because its postback is switched off.
@@ -109,8 +111,8 @@ pub trait DeliveryBook {
     fn claim_due(&self, claim: &Claim, now: Timestamp) -> Result<Vec<Claimed>, LedgerError>;
 
     /// Keeps the tries, each once however often it is told of, and takes the next step of those deliveries
-    /// whose lease is still `lease`. Returns how many that were; of the others only the try is kept.
-    fn finish_deliveries(&self, lease: u64, finished: &[Finished]) -> Result<u64, LedgerError>;
+    /// whose lease is still theirs. Returns how many that were; of the others only the try is kept.
+    fn finish_deliveries(&self, finished: &[Finished]) -> Result<u64, LedgerError>;
 
     /// Makes what a server has claimed due at once, if it is: for a server that has just started, whose
     /// leases can only be those of its life before.

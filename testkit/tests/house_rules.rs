@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("app", &["archive", "domain", "journal", "ledger", "outbound"]),
     ("web", &["app", "domain"]),
     ("crumb", &["app", "archive", "domain", "journal", "ledger", "outbound", "web"]),
-    ("testkit", &["app", "crumb", "domain", "ledger"]),
+    ("testkit", &["app", "crumb", "domain", "e2e", "ledger"]),
     ("e2e", &[]),
     ("bench", &["archive", "domain", "journal", "ledger"]),
 ];

@@ -226,7 +226,7 @@ mod tests {
         fail(&mut receivers, 1, now);
         for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
             assert_eq!(receivers.paused(now), 1);
-            now += Duration::from_secs(pause) - Duration::from_millis(1);
+            now += Duration::from_millis(pause * 1000 - 1);
             assert_eq!(receivers.room(ONE, now), 0, "{pause}");
             now += Duration::from_millis(1);
             assert_eq!((fill(&mut receivers, ONE, now), fill(&mut receivers, ONE, now)), (1, 0), "{pause}");
@@ -254,13 +254,12 @@ mod tests {
 
     #[test]
     fn one_that_wishes_to_be_left_alone_is_but_a_minute_at_most() {
-        for (wish, pause) in [(5, 5), (3600, 60)] {
+        for (wish, pause_ms) in [(5, 5_000), (3600, 60_000)] {
             let (mut receivers, now) = (receivers(16, 0), Instant::now());
             receivers.begin(ONE, now);
             receivers.end(ONE, Ended::Badly { wish: Some(Duration::from_secs(wish)) }, now);
-            let pause = Duration::from_secs(pause);
-            assert_eq!(receivers.room(ONE, now + pause - Duration::from_millis(1)), 0);
-            assert_eq!(receivers.room(ONE, now + pause), 1);
+            assert_eq!(receivers.room(ONE, now + Duration::from_millis(pause_ms - 1)), 0);
+            assert_eq!(receivers.room(ONE, now + Duration::from_millis(pause_ms)), 1);
         }
     }
 

@@ -70,16 +70,15 @@ impl<D: Database> DeliveryBook for Book<D> {
         })
     }
 
-    fn finish_deliveries(&self, lease: u64, finished: &[Finished]) -> Result<u64, LedgerError> {
+    fn finish_deliveries(&self, finished: &[Finished]) -> Result<u64, LedgerError> {
         if finished.is_empty() {
             return Ok(0);
         }
-        let lease = lease.cast_signed();
         let tries: Vec<_> = finished
             .iter()
-            .filter_map(|it| Some(try_row(it.id, it.offer_id, lease, it.tried.as_ref()?)))
+            .filter_map(|it| Some(try_row(it.id, it.offer_id, it.lease.cast_signed(), it.tried.as_ref()?)))
             .collect();
-        let steps: Vec<_> = finished.iter().map(|it| step_row(it, lease)).collect();
+        let steps: Vec<_> = finished.iter().map(step_row).collect();
         let again = finished.iter().filter(|it| matches!(it.step, Step::Again(_)));
         let again = again.map(|it| (it.offer_id, it.id.conversion_id));
         let sql = "-- finish_deliveries\n\
@@ -343,14 +342,14 @@ fn try_row(id: DeliveryId, offer_id: OfferId, lease: i64, tried: &Try) -> Vec<Va
     ]
 }
 
-fn step_row(it: &Finished, lease: i64) -> Vec<Value<'_>> {
+fn step_row(it: &Finished) -> Vec<Value<'_>> {
     let next_try_at = if let Step::Again(at) = it.step { Some(at) } else { None };
     values![
         it.offer_id,
         it.id.conversion_id,
         it.id.booking,
         it.id.postback_id,
-        lease,
+        it.lease.cast_signed(),
         it.step.status().name(),
         next_try_at,
         u32::from(it.tried.is_some()),

@@ -202,8 +202,8 @@ fn answered(second: i64) -> Try {
 
 /// Finishes one delivery with a try. Whether its lease still held.
 fn finish(ledger: &dyn Ledger, lease: u64, id: DeliveryId, second: i64, step: Step) -> bool {
-    let finished = Finished { id, offer_id: OfferId(1), tried: Some(answered(second)), step };
-    ledger.finish_deliveries(lease, &[finished]).expect("committed") == 1
+    let finished = Finished { id, lease, offer_id: OfferId(1), tried: Some(answered(second)), step };
+    ledger.finish_deliveries(&[finished]).expect("committed") == 1
 }
 
 fn find(ledger: &dyn Ledger, id: DeliveryId) -> Delivery {
@@ -318,9 +318,15 @@ pub fn every_step_and_every_try_come_back_as_they_were(open: Open<'_>) {
     let finished: Vec<_> = ids
         .iter()
         .zip(tries.clone().into_iter().zip(&outcomes))
-        .map(|(id, (tried, (step, _)))| Finished { id: *id, offer_id: OfferId(1), tried, step: *step })
+        .map(|(id, (tried, (step, _)))| Finished {
+            id: *id,
+            lease: 7,
+            offer_id: OfferId(1),
+            tried,
+            step: *step,
+        })
         .collect();
-    assert_eq!(ledger.finish_deliveries(7, &finished).expect("committed"), 6);
+    assert_eq!(ledger.finish_deliveries(&finished).expect("committed"), 6);
     let kept = open().list_tries(&ids).expect("listed");
     assert_eq!(kept, tries.map(|it| it.into_iter().collect::<Vec<_>>()));
     for (delivery, (step, tried)) in all(&*ledger).iter().zip(&outcomes) {
@@ -439,9 +445,10 @@ pub fn what_told_of_an_erased_click_keeps_when_and_how_it_ended(open: Open<'_>) 
         ..answered(12)
     };
     for id in &ids {
-        let finished = |tried, step| Finished { id: *id, offer_id: OfferId(1), tried: Some(tried), step };
+        let finished =
+            |tried, step| Finished { id: *id, lease: 1, offer_id: OfferId(1), tried: Some(tried), step };
         let both = [finished(answered(11), Step::Again(at(12))), finished(failed.clone(), Step::Held)];
-        assert_eq!(ledger.finish_deliveries(1, &both).expect("committed"), 1);
+        assert_eq!(ledger.finish_deliveries(&both).expect("committed"), 1);
     }
     ledger.erase_visitors(&[erased.click_id]).expect("erased");
     let blank = [
