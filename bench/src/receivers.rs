@@ -174,7 +174,7 @@ fn unique_id(sent: Duration, index: usize) -> String {
 }
 
 fn arrival(receiver: u16, arrived: Duration, head: &str) -> Option<Arrival> {
-    let (_, query) = head.split_once("?")?;
+    let (_, query) = head.split_once('?')?;
     let (micros, _) = query.strip_prefix(MOMENT)?.strip_prefix('=')?.split_once('-')?;
     let caused = Duration::from_micros(micros.parse().ok()?);
     let id = head.lines().find_map(|line| {
