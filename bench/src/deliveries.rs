@@ -84,7 +84,9 @@ impl Bench<'_> {
         report.add(Figure::new("deliveries", "  calls over one connection", "", calls));
         let conversions: u64 = told.iter().map(|it| it.conversions).sum();
         report.compare("deliveries received, two for each conversion", 2 * conversions, distinct)?;
-        let stored = it.metric_becomes("crumb_deliveries_delivered_total", distinct).await?;
+        // The last ones have arrived, and are not yet noted.
+        it.metric_becomes("crumb_deliveries_delivered_total", distinct).await?;
+        let stored = it.server.delivery_rows("delivered").await?;
         report.compare("deliveries stored as delivered", distinct, stored)?;
         it.end()
     }
@@ -123,21 +125,21 @@ impl Bench<'_> {
         let options = self.options("held").with("CRUMB_POSTBACKS__RETRY_SCHEDULE", RETRY_SCHEDULE);
         let mut it = self.start(options, MANY_RECEIVERS, manner, report).await?;
         it.make_postbacks(self.template, &["conversion"]).await?;
-        // The first ones fill caches and buffers, which is not what one delivery costs.
+        // Neither what many changes of the network leave, nor caches and buffers that the first ones fill, is
+        // what a delivery costs.
+        it = it.started_again(self.template)?;
         let few = it.hold(held / 10).await?;
-        let before = it.server.memory_mb()?;
-        let all = it.hold(held - held / 10).await?;
-        let after = it.server.memory_mb()?;
+        let before = it.settled_memory_mb().await?;
+        let all = few + it.hold(held - held / 10).await?;
+        let after = it.settled_memory_mb().await?;
         report.add(Figure::new("deliveries", &format!("memory with {few} held"), "MB", before));
         report.add(Figure::new("deliveries", &format!("memory with {all} held"), "MB", after));
         let each = (after - before) * 1e6 / float(all - few);
         report.add(Figure::new("deliveries", "  for each one held", "B", each));
-        it.server.kill()?;
-        it.server = Server::start(&it.options, self.template.key().to_owned())?;
+        it = it.started_again(self.template)?;
         let started_in = it.server.started_in.as_secs_f64();
         report.add(Figure::new("deliveries", "  start after a kill", "s", started_in));
-        let found = it.metric_becomes("crumb_deliveries_held", all).await?;
-        report.compare("deliveries held after a kill", all, found)?;
+        report.compare("deliveries held after a kill", all, it.server.delivery_rows("held").await?)?;
         it.end()
     }
 
@@ -234,26 +236,52 @@ impl Running {
         becomes(count as u64, arrived).await.map(drop)
     }
 
-    /// Records conversions until about `held` more deliveries are held; says how many are.
+    /// Records conversions until about `held` more deliveries are held; says how many more are.
     async fn hold(&self, held: u64) -> anyhow::Result<u64> {
         let one_in = u64::from(TAKEN_ONE_IN);
         // Each is tried twice, and held where it was refused both times.
         let count = held * one_in * one_in / ((one_in - 1) * (one_in - 1));
+        let held_before = self.server.metric("crumb_deliveries_exhausted_total").await?;
+        let ended_before = self.ended().await?;
         self.record(usize::try_from(count)?, "conversions to be held").await?;
-        let all = self.server.conversion_rows().await?;
-        let is_done = || async {
-            let taken = self.server.metric("crumb_deliveries_delivered_total").await?;
-            Ok(taken + self.server.metric("crumb_deliveries_exhausted_total").await?)
-        };
         let progress = spinner("waiting for deliveries to be held".to_owned());
-        let done = becomes(all, is_done).await?;
+        let ended = becomes(ended_before + count, || self.ended()).await? - ended_before;
         progress.finish_and_clear();
-        ensure!(done == all, "{done} of {all} deliveries came to an end");
-        self.server.metric("crumb_deliveries_exhausted_total").await
+        ensure!(ended == count, "{ended} of {count} deliveries came to an end");
+        Ok(self.server.metric("crumb_deliveries_exhausted_total").await? - held_before)
     }
 
-    async fn metric_becomes(&self, name: &str, value: u64) -> anyhow::Result<u64> {
-        becomes(value, || self.server.metric(name)).await
+    /// Deliveries that this server has tried for the last time.
+    async fn ended(&self) -> anyhow::Result<u64> {
+        let taken = self.server.metric("crumb_deliveries_delivered_total").await?;
+        Ok(taken + self.server.metric("crumb_deliveries_exhausted_total").await?)
+    }
+
+    /// The server's memory once it gives nothing back any more.
+    async fn settled_memory_mb(&self) -> anyhow::Result<f64> {
+        /// Memory is given back in well under this.
+        const QUIET: Duration = Duration::from_secs(5);
+        const MB_LESS: f64 = 1.0;
+        let (mut least, mut since) = (self.server.memory_mb()?, Instant::now());
+        while since.elapsed() < QUIET {
+            tokio::time::sleep(LOOK).await;
+            let now = self.server.memory_mb()?;
+            if now < least - MB_LESS {
+                (least, since) = (now, Instant::now());
+            }
+        }
+        Ok(least)
+    }
+
+    /// The same on a new server after a kill.
+    fn started_again(self, template: &Template) -> anyhow::Result<Self> {
+        self.server.kill()?;
+        let server = Server::start(&self.options, template.key().to_owned())?;
+        Ok(Self { server, ..self })
+    }
+
+    async fn metric_becomes(&self, name: &str, value: u64) -> anyhow::Result<()> {
+        becomes(value, || self.server.metric(name)).await.map(drop)
     }
 
     /// The end of it and of its files.

@@ -9,6 +9,11 @@ pub fn clicks(offset: usize, limit: usize, offer_id: Option<u64>) -> String {
     format!("/api/2/click.json?{EVER}&start_at_row={offset}&row_limit={limit}{offer}")
 }
 
+/// A page of one delivery of that status, for its count.
+pub fn deliveries(status: &str) -> String {
+    format!("/api/2/postback_deliveries.json?{EVER}&row_limit=1&delivery_status={status}")
+}
+
 /// A page of one conversion, for its count.
 pub fn conversions() -> String {
     format!("/api/2/conversions.json?{EVER}&row_limit=1")

@@ -154,6 +154,13 @@ impl Server {
         let answer = connection.get_json(&listing::conversions(), &self.key).await?;
         answer["total_rows"].as_u64().context("total_rows")
     }
+
+    /// All deliveries of that status, as the list of deliveries counts them.
+    pub async fn delivery_rows(&self, status: &str) -> anyhow::Result<u64> {
+        let mut connection = Connection::open(self.address).await?;
+        let answer = connection.get_json(&listing::deliveries(status), &self.key).await?;
+        answer["total_rows"].as_u64().context("total_rows")
+    }
 }
 
 impl Drop for Server {
