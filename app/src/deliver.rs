@@ -179,7 +179,12 @@ impl Deliverer {
 
 impl Rounds {
     fn new(it: Arc<Deliverer>) -> Self {
-        let limits = Limits { in_flight_max: it.settings.per_receiver, per_second: it.settings.per_second };
+        let longest = it.settings.schedule.0.iter().max().copied().unwrap_or_default();
+        let limits = Limits {
+            in_flight_max: it.settings.per_receiver,
+            per_second: it.settings.per_second,
+            wait_max: Duration::try_from(longest).unwrap_or_default(),
+        };
         Self {
             it,
             receivers: Receivers::new(limits),

@@ -325,6 +325,8 @@ impl Config {
             timeout: Duration::from_secs(*timeout_seconds),
             proxy: proxy.0.clone(),
             extra_roots: Some(extra_roots.clone()).filter(|path| !path.as_os_str().is_empty()),
+            // One for each call at the same time: fewer would be closed under load and opened again.
+            idle_connections_max: self.postbacks.workers,
             ..outbound::Options::default()
         }
     }

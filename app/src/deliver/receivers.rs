@@ -12,9 +12,10 @@ const UNPROVEN_MAX: u32 = 2;
 /// Failures in a row after which a receiver is left alone for a while: more than the tries of a few
 /// deliveries that are wrong in themselves.
 const FAILURES_MAX: u32 = 10;
-/// How long it is left alone first. Every failure of the one call that then tries it doubles that.
+/// How long it is left alone first. When it fails again after that, twice as long.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long it is left alone at most: one that has recovered is noticed within a minute.
+/// How long it is left alone at most, and no longer than deliveries themselves wait: one that has recovered
+/// is noticed within a minute.
 const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// How much receivers may be called.
@@ -24,6 +25,8 @@ pub(crate) struct Limits {
     pub(crate) in_flight_max: u32,
     /// Calls a second to one receiver; 0 for no limit.
     pub(crate) per_second: u32,
+    /// The longest time that deliveries wait by themselves.
+    pub(crate) wait_max: Duration,
 }
 
 /// How a call ended.
@@ -84,7 +87,7 @@ impl Receivers {
         };
         let at_once = match state.paused_until {
             Some(until) if now < until => return 0,
-            Some(_) => 1,
+            Some(_) => UNPROVEN_MAX.min(in_flight_max),
             None => state.proven.min(in_flight_max),
         };
         at_once.saturating_sub(state.in_flight).min(state.bucket.calls(rate, now))
@@ -101,6 +104,7 @@ impl Receivers {
 
     /// A call has ended: well, or not, and then perhaps with the wish to be left alone for a while.
     pub(crate) fn end(&mut self, receiver: Receiver, ended: Ended, now: Instant) {
+        let pause_max = self.limits.wait_max.clamp(PAUSE, PAUSE_MAX);
         let Some(state) = self.states.get_mut(&receiver) else { return };
         state.in_flight = state.in_flight.saturating_sub(1);
         if ended == Ended::Well {
@@ -113,10 +117,10 @@ impl Receivers {
         let is_tried_again = state.paused_until.is_none_or(|until| until <= now);
         if state.failures >= FAILURES_MAX && is_tried_again {
             state.paused_until = Some(now + state.pause);
-            state.pause = (state.pause * 2).min(PAUSE_MAX);
+            state.pause = (state.pause * 2).min(pause_max);
         }
         if let Ended::Badly { wish: Some(wish) } = ended {
-            let until = now + wish.min(PAUSE_MAX);
+            let until = now + wish.min(pause_max);
             state.paused_until = Some(state.paused_until.map_or(until, |it| it.max(until)));
         }
     }
@@ -185,7 +189,7 @@ mod tests {
     const BADLY: Ended = Ended::Badly { wish: None };
 
     fn receivers(in_flight_max: u32, per_second: u32) -> Receivers {
-        Receivers::new(Limits { in_flight_max, per_second })
+        Receivers::new(Limits { in_flight_max, per_second, wait_max: PAUSE_MAX * 2 })
     }
 
     /// Begins as many calls as there is room for.
@@ -219,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_keeps_failing_is_left_alone_longer_and_longer_and_tried_by_one_call() {
+    fn one_that_keeps_failing_is_left_alone_longer_and_longer_and_tried_by_two_calls() {
         let (mut receivers, mut now) = (receivers(16, 0), Instant::now());
         fail(&mut receivers, FAILURES_MAX - 1, now);
         assert_eq!(receivers.room(ONE, now), UNPROVEN_MAX);
@@ -229,15 +233,15 @@ mod tests {
             now += Duration::from_millis(pause * 1000 - 1);
             assert_eq!(receivers.room(ONE, now), 0, "{pause}");
             now += Duration::from_millis(1);
-            assert_eq!((fill(&mut receivers, ONE, now), fill(&mut receivers, ONE, now)), (1, 0), "{pause}");
-            receivers.end(ONE, BADLY, now);
+            assert_eq!((fill(&mut receivers, ONE, now), fill(&mut receivers, ONE, now)), (2, 0), "{pause}");
+            (0..2).for_each(|_| receivers.end(ONE, BADLY, now));
         }
         now += PAUSE_MAX;
         receivers.begin(ONE, now);
         receivers.end(ONE, Ended::Well, now);
         assert_eq!((receivers.room(ONE, now), receivers.paused(now)), (UNPROVEN_MAX * 2, 0));
         fail(&mut receivers, FAILURES_MAX, now);
-        assert_eq!(receivers.room(ONE, now + PAUSE), 1, "the first pause again");
+        assert_eq!(receivers.room(ONE, now + PAUSE), UNPROVEN_MAX, "the first pause again");
     }
 
     #[test]
@@ -249,7 +253,20 @@ mod tests {
         }
         assert_eq!(fill(&mut receivers, ONE, now), 64);
         (0..64).for_each(|_| receivers.end(ONE, BADLY, now));
-        assert_eq!(receivers.room(ONE, now + PAUSE), 1);
+        assert_eq!(receivers.room(ONE, now + PAUSE), UNPROVEN_MAX);
+    }
+
+    #[test]
+    fn nobody_is_left_alone_longer_than_deliveries_wait() {
+        let limits = Limits { in_flight_max: 16, per_second: 0, wait_max: Duration::from_secs(3) };
+        let (mut receivers, mut now) = (Receivers::new(limits), Instant::now());
+        fail(&mut receivers, FAILURES_MAX, now);
+        for pause in [1, 2, 3, 3] {
+            now += Duration::from_secs(pause);
+            assert_eq!(receivers.paused(now), 0, "{pause}");
+            fail(&mut receivers, 1, now);
+            assert_eq!(receivers.paused(now), 1);
+        }
     }
 
     #[test]
@@ -259,7 +276,7 @@ mod tests {
             receivers.begin(ONE, now);
             receivers.end(ONE, Ended::Badly { wish: Some(Duration::from_secs(wish)) }, now);
             assert_eq!(receivers.room(ONE, now + Duration::from_millis(pause_ms - 1)), 0);
-            assert_eq!(receivers.room(ONE, now + Duration::from_millis(pause_ms)), 1);
+            assert_eq!(receivers.room(ONE, now + Duration::from_millis(pause_ms)), UNPROVEN_MAX);
         }
     }
 

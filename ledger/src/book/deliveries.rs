@@ -196,8 +196,7 @@ fn lease(
 ) -> Result<Vec<Delivery>, LedgerError> {
     let sql = "-- lease\n\
         UPDATE deliveries SET next_try_at = ?5, lease = ?6, leased_by = ?7 WHERE offer_id = ?1 \
-        AND conversion_id = ?2 AND booking = ?3 AND postback_id = ?4 AND status = 'due' AND next_try_at <= ?8 \
-        RETURNING *";
+        AND conversion_id = ?2 AND booking = ?3 AND postback_id = ?4 AND status = 'due' AND next_try_at <= ?8";
     let lease = claim.lease.cast_signed();
     let rows: Vec<_> = due
         .iter()
@@ -214,8 +213,18 @@ fn lease(
             ]
         })
         .collect();
-    let leased = session.query_all(sql, &rows)?;
-    leased.iter().flatten().map(read_delivery).collect()
+    let all = session.execute_all(sql, &rows)? == rows.len() as u64;
+    let sql = "-- leased\n\
+        SELECT 1 FROM deliveries WHERE offer_id = ?1 AND conversion_id = ?2 AND booking = ?3 AND postback_id = ?4 \
+        AND lease = ?5";
+    let mut leased = Vec::with_capacity(due.len());
+    for it in due {
+        let key = values![it.offer_id, it.id.conversion_id, it.id.booking, it.id.postback_id, lease];
+        if all || !session.query(sql, key)?.is_empty() {
+            leased.push(Delivery { next_try_at: claim.until, ..it.clone() });
+        }
+    }
+    Ok(leased)
 }
 
 fn with_conversions(session: &mut dyn Session, leased: Vec<Delivery>) -> Result<Vec<Claimed>, LedgerError> {
