@@ -32,11 +32,11 @@ check: ## check formatting, lints and documentation
 	cargo clippy $(LOCKED) --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc $(LOCKED) --workspace --no-deps
 
-soak: ## kill a few thousand times, repeat a million calls, simulate for long (KILL_ROUNDS, RETRIES, SIMULATION_STEPS; …_SEED repeats a failure)
+soak: ## kill a few thousand times, repeat a million calls, simulate for long (KILL_ROUNDS, DELIVERY_KILLS, RETRIES, SIMULATION_STEPS; …_SEED repeats a failure)
 	scripts/setup test
 	cargo build $(LOCKED) -p crumb
-	KILL_ROUNDS=$${KILL_ROUNDS:-3000} RETRIES=$${RETRIES:-1000000} SIMULATION_STEPS=$${SIMULATION_STEPS:-50000} \
-	scripts/with-postgres cargo nextest run $(LOCKED) --profile soak -p e2e -p crumb --test kill --test retries --test simulation
+	KILL_ROUNDS=$${KILL_ROUNDS:-3000} DELIVERY_KILLS=$${DELIVERY_KILLS:-1000} RETRIES=$${RETRIES:-1000000} SIMULATION_STEPS=$${SIMULATION_STEPS:-50000} \
+	scripts/with-postgres cargo nextest run $(LOCKED) --profile soak -p e2e -p crumb --test kill --test deliveries --test retries --test simulation
 
 fuzz: ## make up what strangers send and disks return (FUZZ_SECONDS=30 each; FUZZ_TARGETS="dates segment")
 	scripts/fuzz $(FUZZ_TARGETS)

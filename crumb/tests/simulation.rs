@@ -587,7 +587,8 @@ fn start(change: impl FnOnce(&mut Config)) -> TestServer {
         config.outbound.allow_private = PrivateAddresses(AllowPrivate::All);
         config.outbound.connect_timeout_seconds = 1;
         config.outbound.timeout_seconds = 1;
-        config.postbacks.retry_schedule = ["30s"; 50].join(",");
+        // Nobody is left alone longer than that.
+        config.postbacks.retry_schedule = ["1s"; 50].join(",");
         change(config);
     })
 }
