@@ -13,7 +13,7 @@ use archive::Archive;
 use domain::body_template::BodyTemplate;
 use domain::click::Click;
 use domain::delivery::{DeliveryId, Try, TryOutcome, mask};
-use domain::ids::{ClickId, ConversionId, NodeNumber};
+use domain::ids::{ClickId, ConversionId, NodeNumber, PostbackId};
 use domain::network::Network;
 use domain::postback::{Postback, PostbackStatus, Receiver};
 use domain::retry::{RetrySchedule, Step, step};
@@ -405,14 +405,11 @@ impl Deliverer {
     async fn deliver(&self, lease: u64, claimed: Claimed) -> Result<Delivered, Failure> {
         let Claimed { delivery, conversion } = claimed;
         let (id, offer_id) = (delivery.id, delivery.offer_id);
-        let network = self.network.load_full();
-        let is_ours =
-            |it: &&Arc<Postback>| it.status == PostbackStatus::Active && !it.postback_type.is_for_browsers();
-        let Some(postback) = network.postback(id.postback_id).filter(is_ours) else {
+        let Some(postback) = self.postback(id.postback_id).await? else {
             let finished = Finished { id, lease, offer_id, tried: None, step: Step::Cancelled };
             return Ok(Delivered { ended: None, finished });
         };
-        let facts = self.facts(postback, conversion.click_id, id.conversion_id).await?;
+        let facts = self.facts(&postback, conversion.click_id, id.conversion_id).await?;
         let tried_at = self.clock.now();
         let values = TokenValues {
             conversion: &conversion,
@@ -421,7 +418,7 @@ impl Deliverer {
             address: &facts.address,
             zone: &self.settings.zone,
         };
-        let call = compose(postback, id, delivery.cause, delivery.caused_at, &values, tried_at);
+        let call = compose(&postback, id, delivery.cause, delivery.caused_at, &values, tried_at);
         let url = mask(&call.url);
         let called = self.caller.call(call).await;
         let now = self.clock.now();
@@ -452,6 +449,20 @@ impl Deliverer {
         let duration_ms = u32::try_from(called.duration.as_millis()).unwrap_or(u32::MAX);
         let tried = Some(Try { tried_at, url, outcome, duration_ms });
         Ok(Delivered { ended: Some(ended), finished: Finished { id, lease, offer_id, tried, step } })
+    }
+
+    /// The postback, if it is to be delivered. Another server may have made it, or switched it on, a moment
+    /// ago: that nobody wants its deliveries is believed only of the ledger itself.
+    async fn postback(&self, id: PostbackId) -> Result<Option<Arc<Postback>>, Failure> {
+        let is_ours =
+            |it: &Postback| it.status == PostbackStatus::Active && !it.postback_type.is_for_browsers();
+        let known = self.network.load().postback(id).filter(|it| is_ours(it)).map(Arc::clone);
+        if known.is_some() {
+            return Ok(known);
+        }
+        let ledger = Arc::clone(&self.ledger);
+        let found = blocking(move || Ok(ledger.find_postback(id)?)).await?;
+        Ok(found.filter(is_ours).map(Arc::new))
     }
 
     /// What the tokens of a postback ask for beyond the conversion, as far as it is still kept.

@@ -175,6 +175,24 @@ fn the_causes_of_a_conversion_arrive_in_their_order() {
 }
 
 #[test]
+fn a_server_that_does_not_know_a_postback_yet_delivers_it_all_the_same() {
+    let database = Database::create();
+    let receiver = Receiver::start();
+    let settings = [SETTINGS, &[("DATABASE__URL", database.url())]].concat();
+    let first = Server::start_with(&settings);
+    let _second = Server::start_beside(&first, &[&settings[..], &[("NODE__NUMBER", "2")]].concat());
+    let network = Network::make(&first.api());
+    let clicked = first.click(&network.link);
+    let rounds = 20_u64;
+    for round in 0..rounds {
+        // At once after it was made: whichever server claims it.
+        postback(&first, &network, &receiver.url(&format!("/{round}")), "");
+        convert(&first, &network, &clicked, &format!("U-{round}"));
+    }
+    wait_for_all(&first, rounds * (rounds + 1) / 2);
+}
+
+#[test]
 fn two_servers_on_one_database_deliver_each_once_between_them() {
     let database = Database::create();
     let receiver = Receiver::start();

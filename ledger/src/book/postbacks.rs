@@ -32,11 +32,14 @@ impl<D: Database> PostbackBook for Book<D> {
         })
     }
 
+    fn find_postback(&self, id: PostbackId) -> Result<Option<Postback>, LedgerError> {
+        self.database.read(|session| find(session, id))
+    }
+
     fn update_postback(&self, id: PostbackId, change: PostbackChange) -> Changed<Postback> {
         self.change(|session| {
-            let sql = "-- find_postback\nSELECT * FROM postbacks WHERE postback_id = ?1";
             let is_meant = |it: &Postback| change.kind.is_none_or(|kind| kind == it.kind());
-            let Some(mut found) = one(session, sql, values![id], postback)?.filter(is_meant) else {
+            let Some(mut found) = find(session, id)?.filter(is_meant) else {
                 return Ok(Err(Rejected::NotFound(change.kind.unwrap_or(EntityKind::Postback))));
             };
             change.clone().apply(&mut found);
@@ -102,6 +105,11 @@ fn problem(session: &mut dyn Session, postback: &mut Postback) -> Result<Option<
         WHERE coalesce(affiliate_id, 0) = ?1 AND coalesce(advertiser_id, 0) = ?2";
     let count: u64 = single(session, sql, values![affiliate_id.unwrap_or(0), advertiser_id.unwrap_or(0)])?;
     Ok((count >= POSTBACKS_MAX as u64).then_some(Rejected::TooMany(postback.kind())))
+}
+
+fn find(session: &mut dyn Session, id: PostbackId) -> Result<Option<Postback>, LedgerError> {
+    let sql = "-- find_postback\nSELECT * FROM postbacks WHERE postback_id = ?1";
+    one(session, sql, values![id], postback)
 }
 
 fn owner_columns(owner: Owner) -> (Option<u32>, Option<u32>) {
