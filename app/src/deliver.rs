@@ -405,6 +405,9 @@ impl Deliverer {
     async fn deliver(&self, lease: u64, claimed: Claimed) -> Result<Delivered, Failure> {
         let Claimed { delivery, conversion } = claimed;
         let (id, offer_id) = (delivery.id, delivery.offer_id);
+        let Some(conversion) = conversion else {
+            return Err(Failure::Broken("its conversion cannot be read; crumb verify names it".into()));
+        };
         let Some(postback) = self.postback(id.postback_id).await? else {
             let finished = Finished { id, lease, offer_id, tried: None, step: Step::Cancelled };
             return Ok(Delivered { ended: None, finished });

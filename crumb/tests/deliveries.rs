@@ -288,3 +288,20 @@ fn an_affiliates_key_sees_the_deliveries_of_its_own_postbacks_only() {
     assert_eq!(seen["deliveries"][0]["delivery_id"], format!("{conversion}-0-{own}"));
     assert_eq!(list(&affiliate(99), &[])["total_rows"], 0);
 }
+
+#[test]
+fn a_damaged_conversion_holds_up_no_other_delivery() {
+    let (receiver, _) = receiver();
+    let server = start();
+    let id = postback(&server, &receiver.url("/"), &[("postback_delay_seconds", "60")]);
+    let (damaged, sound) = (server.convert("ORD-1"), server.convert("ORD-2"));
+    let ledger = rusqlite::Connection::open(server.folder().join("ledger.sqlite")).expect("opens");
+    ledger
+        .execute(
+            "UPDATE conversions SET status = 'unheard of' WHERE conversion_id = ?1",
+            [damaged.cast_signed()],
+        )
+        .expect("damaged");
+    server.clock.advance_seconds(60);
+    assert_eq!(receiver.wait_for(1)[0].delivery_id(), format!("{sound}-0-{id}"));
+}

@@ -38,8 +38,9 @@ pub struct Claim {
 pub struct Claimed {
     /// The delivery.
     pub delivery: Delivery,
-    /// Its conversion as it is now; what is told is how it stood by the cause.
-    pub conversion: Conversion,
+    /// Its conversion as it is now; what is told is how it stood by the cause. None where it is damaged, which
+    /// holds up no other delivery.
+    pub conversion: Option<Conversion>,
 }
 
 /// What came of a delivery that was claimed.

@@ -7,7 +7,6 @@ pub(super) use enqueue::{Enqueued, enqueue};
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::adjustment::{Standing, Worth};
-use domain::conversion::Conversion;
 use domain::delivery::{Delivery, DeliveryId, Try, TryOutcome};
 use domain::ids::{ConversionId, NodeNumber, OfferId};
 use domain::postback::{PostbackType, Receiver};
@@ -228,24 +227,14 @@ fn lease(
 }
 
 fn with_conversions(session: &mut dyn Session, leased: Vec<Delivery>) -> Result<Vec<Claimed>, LedgerError> {
-    let mut conversions: BTreeMap<ConversionId, Option<Conversion>> =
-        leased.iter().map(|it| (it.id.conversion_id, None)).collect();
     let sql = "-- with_conversions\nSELECT * FROM conversions WHERE conversion_id = ?1";
-    let ids: Vec<_> = conversions.keys().map(|id| values![*id]).collect();
-    for record in session.query_all(sql, &ids)?.iter().flatten() {
-        let conversion = read_conversion(record)?;
-        conversions.insert(conversion.id, Some(conversion));
-    }
-    let claimed = |delivery: Delivery| {
-        let conversion = conversions.get(&delivery.id.conversion_id).cloned().flatten();
-        let missing = || LedgerError::Corrupt {
-            table: "deliveries",
-            column: "conversion_id",
-            row: delivery.id.to_string(),
-        };
-        Ok(Claimed { conversion: conversion.ok_or_else(missing)?, delivery })
-    };
-    leased.into_iter().map(claimed).collect()
+    let ids: BTreeSet<_> = leased.iter().map(|it| it.id.conversion_id).collect();
+    let ids: Vec<_> = ids.into_iter().map(|id| values![id]).collect();
+    let found = session.query_all(sql, &ids)?;
+    let read = found.iter().flatten().filter_map(|record| read_conversion(record).ok());
+    let conversions: BTreeMap<_, _> = read.map(|it| (it.id, it)).collect();
+    let conversion = |it: &Delivery| conversions.get(&it.id.conversion_id).cloned();
+    Ok(leased.into_iter().map(|it| Claimed { conversion: conversion(&it), delivery: it }).collect())
 }
 
 /// Has the deliveries of these conversions wait as long as an earlier one to the same receiver does: they

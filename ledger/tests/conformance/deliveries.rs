@@ -179,7 +179,7 @@ fn claim_some(ledger: &dyn Ledger, lease: u64, second: i64, limit: u32) -> Vec<D
     let claimed = ledger.claim_due(&claim, at(second)).expect("claimed");
     for it in &claimed {
         let conversion = ledger.find_conversion(it.delivery.id.conversion_id).expect("asked");
-        assert_eq!(Some(&it.conversion), conversion.as_ref(), "with what it tells of");
+        assert_eq!(it.conversion, conversion, "with what it tells of");
         assert_eq!((it.delivery.status, it.delivery.next_try_at), (DeliveryStatus::Due, at(second + 60)));
     }
     let mut ids: Vec<_> = claimed.into_iter().map(|it| it.delivery.id).collect();
