@@ -177,19 +177,28 @@ fn the_causes_of_a_conversion_arrive_in_their_order() {
 #[test]
 fn a_server_that_does_not_know_a_postback_yet_delivers_it_all_the_same() {
     let database = Database::create();
-    let receiver = Receiver::start();
-    let settings = [SETTINGS, &[("DATABASE__URL", database.url())]].concat();
-    let first = Server::start_with(&settings);
-    let _second = Server::start_beside(&first, &[&settings[..], &[("NODE__NUMBER", "2")]].concat());
+    let receiver =
+        Receiver::reacting(|it| if it.target == "/hang" { Reaction::Hang } else { Reaction::Status(200) });
+    let url = ("DATABASE__URL", database.url());
+    // The first server's only worker waits for a receiver that hangs: the second one delivers all else.
+    let of_first = [("POSTBACKS__WORKERS", "1"), ("OUTBOUND__TIMEOUT_SECONDS", "120"), url];
+    let first = Server::start_with(&[SETTINGS, &of_first].concat());
     let network = Network::make(&first.api());
     let clicked = first.click(&network.link);
+    let hanging = postback(&first, &network, &receiver.url("/hang"), "");
+    convert(&first, &network, &clicked, "HANG");
+    receiver.wait_for(1);
+    let form = format!("postback_id={hanging}&postback_status=inactive");
+    first.api().post_form("update_affiliate_postback.json", &form).success();
+    let _second = Server::start_beside(&first, &[SETTINGS, &[url, ("NODE__NUMBER", "2")]].concat());
     let rounds = 20_u64;
     for round in 0..rounds {
-        // At once after it was made: whichever server claims it.
-        postback(&first, &network, &receiver.url(&format!("/{round}")), "");
-        convert(&first, &network, &clicked, &format!("U-{round}"));
+        // At once after it was made, and one after the other: each while the second has not heard of it.
+        let id = postback(&first, &network, &receiver.url("/"), "");
+        let conversion = convert(&first, &network, &clicked, &format!("U-{round}"));
+        let expected = format!("{conversion}-0-{id}");
+        receiver.wait_until(|received| received.iter().any(|it| it.delivery_id() == expected));
     }
-    wait_for_all(&first, rounds * (rounds + 1) / 2);
 }
 
 #[test]
