@@ -133,7 +133,8 @@ mod tests {
     use domain::body_template::BodyTemplate;
     use domain::example::Example;
     use domain::ids::{AdvertiserId, AffiliateId, ConversionId, PostbackId};
-    use domain::postback::{FireOn, Owner, PostbackConditions, PostbackStatus, PostbackType, SuccessRule};
+    use domain::network_change::CreatePostback;
+    use domain::postback::Owner;
     use domain::tokens::UrlTemplate;
     use jiff::tz::TimeZone;
 
@@ -143,26 +144,10 @@ mod tests {
     const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
     fn postback(method: PostbackMethod) -> Postback {
-        Postback {
-            id: PostbackId(7),
-            owner: Owner::Affiliate(AffiliateId(7)),
-            offer_id: None,
-            campaign_id: None,
-            event_id: None,
-            postback_type: PostbackType::Server,
-            method,
-            url: UrlTemplate::parse_called("https://aff.example/in?c={click_id}&p=#price#&s={s1}")
-                .expect("a url"),
-            body: None,
-            status: PostbackStatus::Active,
-            fire_on: FireOn::Conversion,
-            conditions: PostbackConditions::default(),
-            delay_seconds: 0,
-            success: SuccessRule::default(),
-            calls_per_second: None,
-            signing: Signing::default(),
-            created: Timestamp::UNIX_EPOCH,
-        }
+        let url = "https://aff.example/in?c={click_id}&p=#price#&s={s1}";
+        let url = UrlTemplate::parse_called(url).expect("a url");
+        let create = CreatePostback { method, ..CreatePostback::new(Owner::Affiliate(AffiliateId(7)), url) };
+        create.into_postback(PostbackId(7), Timestamp::UNIX_EPOCH)
     }
 
     fn at(second: i64) -> Timestamp {

@@ -389,27 +389,13 @@ mod tests {
     use crate::example::Example;
     use crate::ids::{ClickId, ConversionId};
     use crate::network::sample;
+    use crate::network_change::CreatePostback;
 
     fn postback() -> Postback {
-        Postback {
-            id: PostbackId(1),
-            owner: Owner::Affiliate(AffiliateId(7)),
-            offer_id: None,
-            campaign_id: None,
-            event_id: None,
-            postback_type: PostbackType::Server,
-            method: PostbackMethod::Get,
-            url: url("https://aff.example/"),
-            body: None,
-            status: PostbackStatus::Active,
-            fire_on: FireOn::All,
-            conditions: PostbackConditions::default(),
-            delay_seconds: 0,
-            success: SuccessRule::default(),
-            calls_per_second: None,
-            signing: Signing::default(),
-            created: Timestamp::UNIX_EPOCH,
-        }
+        let own = Owner::Affiliate(AffiliateId(7));
+        let create =
+            CreatePostback { fire_on: FireOn::All, ..CreatePostback::new(own, url("https://aff.example/")) };
+        create.into_postback(PostbackId(1), Timestamp::UNIX_EPOCH)
     }
 
     fn url(text: &str) -> UrlTemplate {

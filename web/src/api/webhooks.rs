@@ -5,9 +5,7 @@ use axum::extract::State;
 use domain::conversion_request::BadParameter;
 use domain::ids::{AdvertiserId, OfferId, PostbackId};
 use domain::network_change::{CreatePostback, EntityKind, PostbackChange};
-use domain::postback::{
-    FireOn, Owner, Postback, PostbackConditions, PostbackMethod, PostbackStatus, PostbackType, SuccessRule,
-};
+use domain::postback::{FireOn, Owner, Postback, PostbackMethod, PostbackStatus, SuccessRule};
 use serde::Serialize;
 
 use super::postbacks::{ROWS_MAX, calls_per_second, new_secret, success_codes, url};
@@ -74,22 +72,17 @@ pub(super) async fn create(State(web): State<Web>, keyed: Keyed) -> Answer {
     let Keyed { caller, params, .. } = keyed;
     caller.may_administer()?;
     params.only(&[&FIELDS[..], &["advertiser_id", "offer_id", "event_id"]].concat())?;
+    let owner = params.id("advertiser_id")?.map_or(Owner::Network, Owner::Advertiser);
+    let url = url(&params, "webhook_url")?.ok_or_else(|| BadParameter::missing("webhook_url"))?;
     let create = CreatePostback {
-        owner: params.id("advertiser_id")?.map_or(Owner::Network, Owner::Advertiser),
         offer_id: params.id("offer_id")?.filter(|id| *id != OfferId(0)),
-        campaign_id: None,
         event_id: params.id("event_id")?,
-        postback_type: PostbackType::Server,
         method: PostbackMethod::Webhook,
-        url: url(&params, "webhook_url")?.ok_or_else(|| BadParameter::missing("webhook_url"))?,
-        body: None,
         status: params.parse("webhook_status")?.unwrap_or(PostbackStatus::Active),
         fire_on: params.parse("fire_on")?.unwrap_or(FireOn::All),
-        conditions: PostbackConditions::default(),
-        delay_seconds: 0,
         success: SuccessRule { codes: success_codes(&params)?.unwrap_or_default(), text: None },
         calls_per_second: calls_per_second(&params)?.flatten(),
-        secret: None,
+        ..CreatePostback::new(owner, url)
     };
     let webhook = web.app.create_postback(&caller, create, true).await?;
     Ok(web.success(One { webhook: view(&web, &webhook, true) }))
