@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use domain::grouping::TooManyGroups;
 use parquet::errors::ParquetError;
 use thiserror::Error;
 
@@ -27,6 +28,9 @@ pub enum ArchiveError {
         /// What was found.
         reason: String,
     },
+    /// A question has more groups than it may have.
+    #[error(transparent)]
+    TooManyGroups(#[from] TooManyGroups),
     /// The caller wanted it to stop.
     #[error("stopped before it was done")]
     Stopped,

@@ -6,6 +6,7 @@ mod checked_file;
 mod device;
 mod error;
 mod folder;
+mod group;
 mod list;
 mod missing;
 mod reached;

@@ -9,7 +9,7 @@ use domain::click::Click;
 use domain::ids::ClickId;
 
 use crate::error::ArchiveError;
-use crate::record::Record;
+use crate::record::{Head, Record};
 
 /// Rows after which a block is frozen. Readers copy the unfrozen rest under the lock: with 256
 /// rows of 300 bytes that is 75 KiB, a few microseconds.
@@ -67,6 +67,11 @@ impl Block {
         Record::parse(self.bytes(index)).expect("checked when it was pushed")
     }
 
+    /// What the record of the `index`th row begins with.
+    pub fn head(&self, index: usize) -> Head {
+        Head::of_parsed(self.bytes(index))
+    }
+
     /// All records, in order.
     pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
         (0..self.rows.len()).map(|index| self.record(index))
@@ -78,8 +83,13 @@ impl Block {
 
     /// The rows in the filter's id range.
     pub fn within(&self, filter: &ClickFilter) -> Range<usize> {
-        let start = self.rows.partition_point(|row| row.id < filter.from);
-        let end = self.rows.partition_point(|row| row.id < filter.before);
+        self.between(filter.from, filter.before)
+    }
+
+    /// The rows from `from` on and before `before`.
+    pub fn between(&self, from: ClickId, before: ClickId) -> Range<usize> {
+        let start = self.rows.partition_point(|row| row.id < from);
+        let end = self.rows.partition_point(|row| row.id < before);
         start..end.max(start)
     }
 

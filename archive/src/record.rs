@@ -44,6 +44,35 @@ pub(crate) struct Record<'a> {
     pub second: Second<'a>,
 }
 
+/// What most questions are about: with these fields the records of all versions begin.
+#[derive(Deserialize)]
+pub(crate) struct Head {
+    _id: [u8; 16],
+    pub offer_id: u32,
+    pub advertiser_id: u32,
+    pub affiliate_id: u32,
+    pub campaign_id: Option<u32>,
+    pub creative_id: u32,
+    disposition: u8,
+    country: [u8; 2],
+}
+
+impl Head {
+    /// The beginning of a record that `Record::parse` has read before.
+    pub fn of_parsed(bytes: &[u8]) -> Self {
+        let fields = bytes.get(1..).unwrap_or_default();
+        postcard::take_from_bytes(fields).map(|(head, _)| head).expect("`Record::parse` has read more")
+    }
+
+    pub fn disposition(&self) -> Disposition {
+        Disposition::from_code(self.disposition).expect("checked by `Record::parse`")
+    }
+
+    pub fn country(&self) -> Country {
+        country(self.country).expect("checked by `Record::parse`")
+    }
+}
+
 /// What version 1 has.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct First<'a> {
@@ -275,6 +304,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_records_head_is_what_the_record_begins_with(click in any_click()) {
+            for bytes in [encoded(&click), of_version_1(&click).1] {
+                let (head, record) = (Head::of_parsed(&bytes), Record::parse(&bytes).expect("a record"));
+                prop_assert_eq!(head.offer_id, record.first.offer_id);
+                prop_assert_eq!(head.advertiser_id, record.first.advertiser_id);
+                prop_assert_eq!(head.affiliate_id, record.first.affiliate_id);
+                prop_assert_eq!(head.campaign_id, record.first.campaign_id);
+                prop_assert_eq!(head.creative_id, record.first.creative_id);
+                prop_assert_eq!(head.disposition(), record.disposition());
+                prop_assert_eq!(head.country(), record.country());
+            }
+        }
+
         #[test]
         fn a_record_round_trips(click in any_click()) {
             prop_assert_eq!(decode(&encoded(&click)), Ok(click));

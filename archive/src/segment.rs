@@ -6,6 +6,7 @@ pub(crate) mod cache;
 mod columns;
 mod read;
 mod rewrite;
+mod scan;
 mod verify;
 mod write;
 
@@ -13,6 +14,7 @@ use domain::segment::Segment;
 use parquet::file::metadata::KeyValue;
 
 pub(crate) use read::SegmentReader;
+pub(crate) use scan::hosts_of;
 pub use rewrite::Blank;
 pub(crate) use rewrite::rewrite;
 pub(crate) use verify::{Counts, verify};
@@ -27,7 +29,7 @@ pub(crate) const FORMAT: u32 = 2;
 const PAGE_ROWS: usize = 512;
 
 /// Rows decoded at a time where all of a file is read: bounds the memory.
-const CHUNK_ROWS: usize = 8192;
+pub(crate) const CHUNK_ROWS: usize = 8192;
 
 /// What a segment's file says about itself.
 fn key_values(segment: &Segment) -> Vec<KeyValue> {

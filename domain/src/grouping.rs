@@ -2,6 +2,9 @@
 //! values there is. Columns are codes into the values they have, and a group is found by its codes: in an
 //! array where there are few, in a hash map where there are many. What is grouped: `report`.
 
+use std::collections::HashMap;
+use std::ops::{BitOrAssign, Range, Shl};
+
 use rustc_hash::FxHashMap;
 use thiserror::Error;
 
@@ -9,6 +12,8 @@ use thiserror::Error;
 const CHUNK_ROWS: usize = 2048;
 /// Up to so many bits of codes, groups are an array: a million of them.
 const DENSE_BITS: u32 = 20;
+/// Bytes of all texts that groups have: long ones are written by strangers.
+const TEXT_BYTES_MAX: usize = 64 << 20;
 
 /// What rows are grouped by, in one attribute.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -95,7 +100,7 @@ impl Codes {
     }
 
     /// Hands each code of `rows` to `take`, with its place among them.
-    fn each(&self, rows: std::ops::Range<usize>, mut take: impl FnMut(usize, usize)) {
+    pub fn each(&self, rows: Range<usize>, mut take: impl FnMut(usize, usize)) {
         match self {
             Self::Narrow(codes) => codes[rows].iter().enumerate().for_each(|(at, it)| take(at, (*it).into())),
             Self::Wide(codes) => codes[rows].iter().enumerate().for_each(|(at, it)| take(at, (*it).into())),
@@ -114,10 +119,26 @@ pub struct Column {
 }
 
 impl Column {
+    /// A column of which so many rows all have this value.
+    pub fn of_one(value: Value, rows: usize) -> Self {
+        Self { values: vec![value], codes: Codes::Narrow(vec![0; rows]) }
+    }
+
     /// The memory it takes, about.
     pub fn bytes(&self) -> usize {
         let text = |value: &Value| if let Value::Text(text) = value { text.len() } else { 0 };
         self.codes.bytes() + self.values.iter().map(|it| size_of::<Value>() + text(it)).sum::<usize>()
+    }
+
+    /// The column with what `to` makes of each value in its place.
+    #[must_use]
+    pub fn map(&self, to: impl Fn(&Value) -> Value) -> Self {
+        let mut dictionary = Dictionary::default();
+        let map: Vec<u32> = self.values.iter().map(|value| dictionary.code(&to(value))).collect();
+        let mut codes = vec![0; self.codes.len()];
+        self.codes.each(0..codes.len(), |at, code| codes[at] = map[code]);
+        let codes = Codes::new(codes, dictionary.values.len());
+        Self { values: dictionary.values, codes }
     }
 }
 
@@ -134,6 +155,30 @@ impl ColumnBuilder {
         self.codes.push(self.dictionary.code(value));
     }
 
+    /// Adds a row with the number of a thing.
+    pub fn push_id(&mut self, id: u32) {
+        self.codes.push(self.dictionary.id(id));
+    }
+
+    /// Adds a row with a text. Quick where it is the text of the row before.
+    pub fn push_text(&mut self, text: &str) {
+        let code = match self.codes.last() {
+            Some(last) if self.dictionary.is_text(*last, text) => *last,
+            _ => self.dictionary.text(text),
+        };
+        self.codes.push(code);
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.codes.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.codes.is_empty()
+    }
+
     /// The column.
     pub fn build(self) -> Column {
         let codes = Codes::new(self.codes, self.dictionary.values.len());
@@ -145,18 +190,47 @@ impl ColumnBuilder {
 #[derive(Clone, Debug, Default)]
 struct Dictionary {
     values: Vec<Value>,
-    codes: FxHashMap<Value, u32>,
+    ids: FxHashMap<u32, u32>,
+    /// Hashed with a secret, as texts may be anybody's.
+    texts: HashMap<Box<str>, u32>,
+    text_bytes: usize,
 }
 
 impl Dictionary {
     fn code(&mut self, value: &Value) -> u32 {
-        if let Some(code) = self.codes.get(value) {
+        match value {
+            Value::Id(id) => self.id(*id),
+            Value::Text(text) => self.text(text),
+        }
+    }
+
+    fn id(&mut self, id: u32) -> u32 {
+        if let Some(code) = self.ids.get(&id) {
             return *code;
         }
-        let code = u32::try_from(self.values.len()).expect("fewer than there are groups");
-        self.values.push(value.clone());
-        self.codes.insert(value.clone(), code);
+        let code = self.add(Value::Id(id));
+        self.ids.insert(id, code);
         code
+    }
+
+    fn text(&mut self, text: &str) -> u32 {
+        if let Some(code) = self.texts.get(text) {
+            return *code;
+        }
+        let code = self.add(Value::text(text));
+        self.texts.insert(text.into(), code);
+        self.text_bytes += text.len();
+        code
+    }
+
+    fn add(&mut self, value: Value) -> u32 {
+        let code = u32::try_from(self.values.len()).expect("fewer than there are rows");
+        self.values.push(value);
+        code
+    }
+
+    fn is_text(&self, code: u32, text: &str) -> bool {
+        matches!(&self.values[code as usize], Value::Text(it) if **it == *text)
     }
 
     /// Bits that hold every code.
@@ -191,7 +265,7 @@ pub struct TooManyGroups {
     pub max: usize,
 }
 
-/// Groups by some dimensions, and what is known of each.
+/// Groups by some dimensions, and what is known of each. Codes are asked for only where rows have them.
 #[derive(Clone, Debug)]
 pub struct Groups<M> {
     dimensions: Vec<Dictionary>,
@@ -204,8 +278,14 @@ pub struct Groups<M> {
 #[derive(Clone, Debug)]
 enum Cells<M> {
     Dense(Vec<M>),
-    Sparse(FxHashMap<u64, M>),
+    Sparse(FxHashMap<u128, M>),
 }
+
+/// What codes are put together in.
+trait Key: Copy + Default + From<u32> + BitOrAssign + Shl<u32, Output = Self> {}
+
+impl Key for u32 {}
+impl Key for u128 {}
 
 impl<M: Measure> Groups<M> {
     /// No groups yet, of so many dimensions. There may be `max` of them, and somewhat more on the way.
@@ -232,54 +312,31 @@ impl<M: Measure> Groups<M> {
     /// to its group.
     pub fn add(
         &mut self,
-        rows: std::ops::Range<usize>,
+        rows: Range<usize>,
         sources: &[Source<'_>],
         allowed: &[Allowed<'_>],
         mut add: impl FnMut(&mut M, usize),
     ) -> Result<(), TooManyGroups> {
         self.fit()?;
-        let mut keys = Vec::with_capacity(CHUNK_ROWS);
-        let mut counts = Vec::with_capacity(CHUNK_ROWS);
-        let mut start = rows.start;
-        while start < rows.end {
-            let chunk = start..rows.end.min(start + CHUNK_ROWS);
-            self.keys(&chunk, sources, &mut keys);
-            counts.clear();
-            counts.resize(chunk.len(), true);
-            for Allowed { codes, is_allowed } in allowed {
-                codes.each(chunk.clone(), |at, code| counts[at] &= is_allowed[code]);
-            }
-            let counted = keys.iter().zip(&counts).enumerate().filter(|(_, (_, counts))| **counts);
-            match &mut self.cells {
-                Cells::Dense(cells) => {
-                    for (at, (key, _)) in counted {
-                        add(&mut cells[usize::try_from(*key).expect("few bits")], start + at);
-                    }
-                }
-                Cells::Sparse(cells) => {
-                    for (at, (key, _)) in counted {
-                        add(cells.entry(*key).or_default(), start + at);
-                    }
-                    if cells.len() > self.max {
-                        return Err(TooManyGroups { max: self.max });
-                    }
-                }
-            }
-            start = chunk.end;
+        let Self { bits, cells, max, .. } = self;
+        let max = *max;
+        match cells {
+            Cells::Dense(cells) => each_key::<u32>(rows, bits, sources, allowed, |key, row| {
+                add(&mut cells[key as usize], row);
+                Ok(())
+            }),
+            Cells::Sparse(cells) => each_key::<u128>(rows, bits, sources, allowed, |key, row| {
+                add(cells.entry(key).or_default(), row);
+                if cells.len() > max { Err(TooManyGroups { max }) } else { Ok(()) }
+            }),
         }
-        Ok(())
     }
 
     /// The group of these codes, one a dimension.
     pub fn group(&mut self, codes: &[u32]) -> Result<&mut M, TooManyGroups> {
         self.fit()?;
         let max = self.max;
-        let mut shift = 0;
-        let mut key = 0;
-        for (code, bits) in codes.iter().zip(&self.bits) {
-            key |= u64::from(*code) << shift;
-            shift += bits;
-        }
+        let key = joined(codes.iter().copied(), &self.bits);
         match &mut self.cells {
             Cells::Dense(cells) => Ok(&mut cells[usize::try_from(key).expect("few bits")]),
             Cells::Sparse(cells) => {
@@ -291,22 +348,51 @@ impl<M: Measure> Groups<M> {
         }
     }
 
+    /// Adds the groups of others by the same dimensions.
+    pub fn merge(&mut self, other: Self) -> Result<(), TooManyGroups> {
+        let dimensions = other.dimensions.iter().enumerate();
+        let to: Vec<Vec<u32>> = dimensions.map(|(at, it)| self.codes(at, &it.values)).collect();
+        let mut codes = vec![0; to.len()];
+        for (key, measure) in other.cells.into_filled() {
+            for (at, (code, to)) in codes.iter_mut().zip(&to).enumerate() {
+                *code = to[code_in(key, &other.bits, at)];
+            }
+            self.group(&codes)?.merge(&measure);
+        }
+        Ok(())
+    }
+
     /// The groups that have rows, in no promised order.
     pub fn finish(self) -> Result<Vec<(Vec<Value>, M)>, TooManyGroups> {
         let Self { dimensions, bits, cells, max } = self;
-        let values = |key: u64| -> Vec<Value> {
+        let values = |key: u128| -> Vec<Value> {
             let code =
                 |(at, dimension): (usize, &Dictionary)| dimension.values[code_in(key, &bits, at)].clone();
             dimensions.iter().enumerate().map(code).collect()
         };
-        let groups: Vec<(u64, M)> = match cells {
-            Cells::Dense(cells) => (0..).zip(cells).filter(|(_, it)| !it.is_empty()).collect(),
-            Cells::Sparse(cells) => cells.into_iter().filter(|(_, it)| !it.is_empty()).collect(),
-        };
+        let groups = cells.into_filled();
         if groups.len() > max {
             return Err(TooManyGroups { max });
         }
         Ok(groups.into_iter().map(|(key, measure)| (values(key), measure)).collect())
+    }
+
+    /// The groups that have rows, as a table: a column a dimension. The same rows, added in the same order,
+    /// are the same table.
+    pub fn table(self) -> Result<(Vec<Column>, Vec<M>), TooManyGroups> {
+        let Self { dimensions, bits, cells, max } = self;
+        let mut groups = cells.into_filled();
+        if groups.len() > max {
+            return Err(TooManyGroups { max });
+        }
+        groups.sort_unstable_by_key(|(key, _)| *key);
+        let column = |(at, dimension): (usize, Dictionary)| {
+            let code = |key| u32::try_from(code_in(key, &bits, at)).expect("codes are that small");
+            let codes = groups.iter().map(|(key, _)| code(*key)).collect();
+            Column { codes: Codes::new(codes, dimension.values.len()), values: dimension.values }
+        };
+        let columns = dimensions.into_iter().enumerate().map(column).collect();
+        Ok((columns, groups.into_iter().map(|(_, measure)| measure).collect()))
     }
 
     /// Makes room in the keys for all codes there are.
@@ -315,27 +401,23 @@ impl<M: Measure> Groups<M> {
         if fits {
             return Ok(());
         }
+        let max = self.max;
+        let text_bytes: usize = self.dimensions.iter().map(|it| it.text_bytes).sum();
+        if text_bytes > TEXT_BYTES_MAX || self.dimensions.iter().any(|it| it.values.len() > max) {
+            return Err(TooManyGroups { max });
+        }
         let bits: Vec<u32> =
             self.dimensions.iter().zip(&self.bits).map(|(it, old)| it.bits().max(*old)).collect();
         let total: u32 = bits.iter().sum();
-        if total > u64::BITS {
-            return Err(TooManyGroups { max: self.max });
+        if total > u128::BITS {
+            return Err(TooManyGroups { max });
         }
         let old = std::mem::replace(&mut self.bits, bits);
-        let moved = |key: u64| {
-            let mut shift = 0;
-            let mut moved = 0;
-            for (at, bits) in self.bits.iter().enumerate() {
-                moved |= (code_in(key, &old, at) as u64) << shift;
-                shift += bits;
-            }
-            moved
-        };
-        let before: Vec<(u64, M)> = match std::mem::replace(&mut self.cells, Cells::Dense(Vec::new())) {
-            Cells::Dense(cells) => (0..).zip(cells).filter(|(_, it)| !it.is_empty()).collect(),
-            Cells::Sparse(cells) => cells.into_iter().collect(),
-        };
-        let before = before.into_iter().map(|(key, measure)| (moved(key), measure));
+        let before = std::mem::replace(&mut self.cells, Cells::Dense(Vec::new())).into_filled();
+        let code = |key, at| u32::try_from(code_in(key, &old, at)).expect("codes are that small");
+        let before = before
+            .into_iter()
+            .map(|(key, measure)| (joined((0..old.len()).map(|at| code(key, at)), &self.bits), measure));
         self.cells = if total <= DENSE_BITS {
             let mut cells = vec![M::default(); 1 << total];
             for (key, measure) in before {
@@ -347,26 +429,77 @@ impl<M: Measure> Groups<M> {
         };
         Ok(())
     }
+}
 
-    /// The keys of `rows`.
-    fn keys(&self, rows: &std::ops::Range<usize>, sources: &[Source<'_>], keys: &mut Vec<u64>) {
-        keys.clear();
-        keys.resize(rows.len(), 0);
-        let mut shift = 0;
-        for (source, bits) in sources.iter().zip(&self.bits) {
-            match source {
-                Source::Fixed(code) => keys.iter_mut().for_each(|key| *key |= u64::from(*code) << shift),
-                Source::By(codes, to) => {
-                    codes.each(rows.clone(), |at, code| keys[at] |= u64::from(to[code]) << shift);
-                }
-            }
-            shift += bits;
+impl<M: Measure> Cells<M> {
+    /// Those that have rows.
+    fn into_filled(self) -> Vec<(u128, M)> {
+        match self {
+            Self::Dense(cells) => (0..).zip(cells).filter(|(_, it)| !it.is_empty()).collect(),
+            Self::Sparse(cells) => cells.into_iter().filter(|(_, it)| !it.is_empty()).collect(),
         }
     }
 }
 
+/// Hands each row that counts to `take`, with its key.
+fn each_key<K: Key>(
+    rows: Range<usize>,
+    bits: &[u32],
+    sources: &[Source<'_>],
+    allowed: &[Allowed<'_>],
+    mut take: impl FnMut(K, usize) -> Result<(), TooManyGroups>,
+) -> Result<(), TooManyGroups> {
+    let (mut keys, mut counts) = (Vec::with_capacity(CHUNK_ROWS), Vec::with_capacity(CHUNK_ROWS));
+    for start in rows.clone().step_by(CHUNK_ROWS) {
+        let chunk = start..rows.end.min(start + CHUNK_ROWS);
+        put_keys(&chunk, bits, sources, &mut keys);
+        if allowed.is_empty() {
+            keys.iter().zip(chunk).try_for_each(|(key, row)| take(*key, row))?;
+            continue;
+        }
+        counts.clear();
+        counts.resize(chunk.len(), true);
+        for Allowed { codes, is_allowed } in allowed {
+            codes.each(chunk.clone(), |at, code| counts[at] &= is_allowed[code]);
+        }
+        let counted = keys.iter().zip(chunk).zip(&counts).filter(|(_, counts)| **counts);
+        counted.map(|(it, _)| it).try_for_each(|(key, row)| take(*key, row))?;
+    }
+    Ok(())
+}
+
+/// The keys of `rows`.
+fn put_keys<K: Key>(rows: &Range<usize>, bits: &[u32], sources: &[Source<'_>], keys: &mut Vec<K>) {
+    keys.clear();
+    keys.resize(rows.len(), K::default());
+    let mut shift = 0;
+    // A dimension of no bits has but one value; and one of the last ones may begin behind the key's end.
+    for (source, bits) in sources.iter().zip(bits).filter(|(_, bits)| **bits > 0) {
+        match source {
+            Source::Fixed(code) => {
+                let part = K::from(*code) << shift;
+                keys.iter_mut().for_each(|key| *key |= part);
+            }
+            Source::By(codes, to) => {
+                codes.each(rows.clone(), |at, code| keys[at] |= K::from(to[code]) << shift);
+            }
+        }
+        shift += bits;
+    }
+}
+
+/// The key of these codes.
+fn joined(codes: impl Iterator<Item = u32>, bits: &[u32]) -> u128 {
+    let (mut key, mut shift) = (0, 0);
+    for (code, bits) in codes.zip(bits).filter(|(_, bits)| **bits > 0) {
+        key |= u128::from(code) << shift;
+        shift += bits;
+    }
+    key
+}
+
 /// The code that a dimension has in a key.
-fn code_in(key: u64, bits: &[u32], at: usize) -> usize {
+fn code_in(key: u128, bits: &[u32], at: usize) -> usize {
     let shift: u32 = bits[..at].iter().sum();
     let code = key.checked_shr(shift).unwrap_or(0) & ((1 << bits[at]) - 1);
     usize::try_from(code).expect("a code fits 32 bits")
@@ -428,6 +561,80 @@ mod tests {
             }
             prop_assert_eq!(grouped(&parts, 7, 100_000), Ok(expected));
         }
+
+        #[test]
+        fn groups_merged_or_made_a_table_are_those_of_all_rows(
+            parts in proptest::collection::vec(proptest::collection::vec((0_u32..3000, 0_u32..3000), 0..500), 1..8),
+        ) {
+            let mut merged = Groups::<Rows>::new(2, 100_000);
+            for part in &parts {
+                let mut groups = Groups::<Rows>::new(2, 100_000);
+                for (a, b) in part {
+                    let codes = [groups.code(0, &Value::Id(*a)), groups.code(1, &Value::Id(*b))];
+                    groups.group(&codes).expect("few").merge(&Rows(1));
+                }
+                merged.merge(groups).expect("few");
+            }
+            let (columns, rows) = merged.table().expect("few");
+            let id = |at: usize, row| match columns[at].values[columns[at].codes.get(row)] {
+                Value::Id(id) => id,
+                Value::Text(_) => unreachable!("only ids"),
+            };
+            let found = rows.iter().enumerate().map(|(row, rows)| ((id(0, row), id(1, row)), rows.0));
+            let found: BTreeMap<(u32, u32), u64> = found.collect();
+            prop_assert_eq!(rows.len(), found.len());
+            prop_assert_eq!(Ok(found), grouped(&parts, u32::MAX, 100_000));
+        }
+
+        #[test]
+        fn a_column_has_the_values_that_were_pushed(texts in proptest::collection::vec("[a-c]{0,2}", 0..700)) {
+            let [mut values, mut pushed] = [ColumnBuilder::default(), ColumnBuilder::default()];
+            for text in &texts {
+                values.push(&Value::text(text));
+                pushed.push_text(text);
+            }
+            let (values, pushed) = (values.build(), pushed.build());
+            prop_assert_eq!(&values, &pushed);
+            let of = |column: &Column| -> Vec<Value> {
+                (0..column.codes.len()).map(|row| column.values[column.codes.get(row)].clone()).collect()
+            };
+            prop_assert_eq!(of(&pushed), texts.iter().map(|it| Value::text(it)).collect::<Vec<_>>());
+            // Fewer values than before, each once.
+            let first = |text: &str| Value::text(text.get(..1).unwrap_or_default());
+            let cut = pushed.map(|it| if let Value::Text(it) = it { first(it) } else { it.clone() });
+            prop_assert_eq!(of(&cut), texts.iter().map(|it| first(it)).collect::<Vec<_>>());
+            prop_assert!(cut.values.len() <= 4);
+        }
+    }
+
+    #[test]
+    fn more_dimensions_than_a_machine_word_has_room_for_are_grouped_all_the_same() {
+        let mut groups = Groups::<Rows>::new(12, 1000);
+        for row in 0..1000_u32 {
+            let codes: Vec<u32> =
+                (0..12).map(|at| groups.code(at, &Value::Id(row.wrapping_mul(at as u32 + 1)))).collect();
+            groups.group(&codes).expect("a thousand").merge(&Rows(u64::from(row) + 1));
+        }
+        let (columns, rows) = groups.table().expect("a thousand");
+        assert_eq!(rows.iter().map(|it| it.0).sum::<u64>(), 500_500);
+        let ids = |row: usize| columns.iter().map(move |it| it.values[it.codes.get(row)].clone());
+        for (row, number) in rows.iter().enumerate() {
+            let number = u32::try_from(number.0 - 1).expect("small");
+            let expected = (0..12_u32).map(|at| Value::Id(number.wrapping_mul(at + 1)));
+            assert!(ids(row).eq(expected), "{number}");
+        }
+    }
+
+    #[test]
+    fn texts_that_take_too_much_memory_are_too_many_groups() {
+        let mut groups = Groups::<Rows>::new(1, usize::MAX);
+        let text = "x".repeat(1 << 20);
+        let mut add = |number: usize| {
+            let code = groups.code(0, &Value::text(&format!("{number}{text}")));
+            groups.group(&[code]).map(|_| ())
+        };
+        assert!((0..64).all(|number| add(number).is_ok()));
+        assert!((64..129).any(|number| add(number).is_err()));
     }
 
     #[test]

@@ -27,11 +27,19 @@ const DICTIONARY_BYTES: usize = 16 * 1024;
 pub(super) const CLICK_ID: usize = 0;
 pub(super) const CLICK_DATE: usize = 1;
 pub(super) const OFFER_ID: usize = 2;
+pub(super) const ADVERTISER_ID: usize = 3;
 pub(super) const AFFILIATE_ID: usize = 4;
 pub(super) const CAMPAIGN_ID: usize = 5;
+pub(super) const CREATIVE_ID: usize = 6;
 pub(super) const DISPOSITION: usize = 7;
+pub(super) const COUNTRY: usize = 8;
+pub(super) const SUB_ID_1: usize = 10;
+pub(super) const REFERRER: usize = 16;
 pub(super) const UDID: usize = 17;
 pub(super) const REDIRECT_OFFER_ID: usize = 21;
+pub(super) const DEVICE: usize = 26;
+pub(super) const OS: usize = 27;
+pub(super) const BROWSER: usize = 28;
 
 pub(super) struct Column {
     pub name: &'static str,
@@ -331,11 +339,20 @@ mod tests {
             (CLICK_ID, "click_id"),
             (CLICK_DATE, "click_date"),
             (OFFER_ID, "offer_id"),
+            (ADVERTISER_ID, "advertiser_id"),
             (AFFILIATE_ID, "affiliate_id"),
             (CAMPAIGN_ID, "campaign_id"),
+            (CREATIVE_ID, "creative_id"),
             (DISPOSITION, "disposition"),
+            (COUNTRY, "country"),
+            (SUB_ID_1, "sub_id_1"),
+            (REFERRER, "referrer"),
             (UDID, "udid"),
             (REDIRECT_OFFER_ID, "redirect_offer_id"),
+            (DEVICE, "device"),
+            (OS, "os"),
+            (BROWSER, "browser"),
+            (SUB_ID_1 + 4, "sub_id_5"),
         ] {
             assert_eq!(COLUMNS[index].name, name);
         }

@@ -81,11 +81,19 @@ impl SegmentReader {
         Ok(self.position(id)?.ok())
     }
 
-    /// Reads a column from its first row on; none where the format has no such column.
-    pub fn values<T: DataType>(&self, column: usize) -> Result<Option<ColumnValues<'_, T>>, ArchiveError> {
+    /// Reads `rows` of a column, from the first on; none where the format has no such column.
+    pub fn values<T: DataType>(
+        &self,
+        column: usize,
+        rows: &Range<usize>,
+    ) -> Result<Option<ColumnValues<'_, T>>, ArchiveError> {
         let Some(column) = self.columns.get(column).map(|_| column) else { return Ok(None) };
-        let reader = self.column_reader::<T>(column, slice::from_ref(&(0..self.rows)));
-        let reader = reader.map_err(|error| ArchiveError::from_parquet(error, self.path()))?;
+        let read = || {
+            let mut reader = self.column_reader::<T>(column, slice::from_ref(rows))?;
+            reader.skip_records(rows.start)?;
+            Ok(reader)
+        };
+        let reader = read().map_err(|error| ArchiveError::from_parquet(error, self.path()))?;
         Ok(Some(ColumnValues { segment: self, column, reader }))
     }
 
@@ -115,9 +123,20 @@ impl SegmentReader {
 
     /// The rows in the filter's id range.
     fn within(&self, filter: &ClickFilter) -> Result<Range<usize>, ArchiveError> {
-        let start = self.position(filter.from)?.unwrap_or_else(|row| row);
-        let end = self.position(filter.before)?.unwrap_or_else(|row| row);
+        self.between(filter.from, filter.before)
+    }
+
+    /// The rows from `from` on and before `before`.
+    pub fn between(&self, from: ClickId, before: ClickId) -> Result<Range<usize>, ArchiveError> {
+        let start = self.position(from)?.unwrap_or_else(|row| row);
+        let end = self.position(before)?.unwrap_or_else(|row| row);
         Ok(start..end.max(start))
+    }
+
+    /// The id of a row there is.
+    pub fn id_at(&self, row: usize) -> Result<ClickId, ArchiveError> {
+        let ids = self.ids(slice::from_ref(&(row..row + 1)))?;
+        ids.first().copied().ok_or_else(|| self.damage("not a click id"))
     }
 
     /// Counts the clicks in the filter's id range that reached an offer.
@@ -331,12 +350,12 @@ impl SegmentReader {
         Ok(locations)
     }
 
-    fn damage(&self, reason: &str) -> ArchiveError {
+    pub fn damage(&self, reason: &str) -> ArchiveError {
         ArchiveError::corrupt(self.path(), 0, reason)
     }
 }
 
-/// A column that is read from its first row on.
+/// A column that is read row by row.
 pub(crate) struct ColumnValues<'s, T: DataType> {
     segment: &'s SegmentReader,
     column: usize,
@@ -407,7 +426,7 @@ fn id_of(bytes: &FixedLenByteArray) -> Option<ClickId> {
     bytes.data().try_into().ok().map(ClickId::from_bytes)
 }
 
-fn str_of(bytes: &ByteArray) -> Option<&str> {
+pub(super) fn str_of(bytes: &ByteArray) -> Option<&str> {
     str::from_utf8(bytes.data()).ok()
 }
 

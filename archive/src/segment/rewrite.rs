@@ -115,7 +115,7 @@ impl Pump<'_> {
         let mut page: Vec<Option<T::T>> = Vec::with_capacity(PAGE_ROWS);
         for input in self.inputs {
             let (rows, mut start) = (input.reader.rows(), 0);
-            let mut values = input.reader.values::<T>(self.index)?;
+            let mut values = input.reader.values::<T>(self.index, &(0..rows))?;
             while start < rows {
                 if (self.stop)() {
                     return Err(ArchiveError::Stopped);
