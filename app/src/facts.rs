@@ -262,7 +262,8 @@ impl BlockBuilder {
         };
         let statuses = attributes[place(Attribute::Status)].values.iter().map(status).collect();
         let columns: usize = attributes.iter().chain([&currency]).map(Column::bytes).sum();
-        let bytes = size_of::<Block>() + attributes.len() * size_of::<Column>() + columns + self.at.len() * ROW_BYTES;
+        let bytes =
+            size_of::<Block>() + attributes.len() * size_of::<Column>() + columns + self.at.len() * ROW_BYTES;
         Block {
             attributes,
             currency,
@@ -360,5 +361,9 @@ enum Periods {
     None,
     One(u32),
     /// A code for each row, whether that is a period at all, and which.
-    Several { codes: Codes, is_inside: Vec<bool>, places: Vec<Value> },
+    Several {
+        codes: Codes,
+        is_inside: Vec<bool>,
+        places: Vec<Value>,
+    },
 }

@@ -40,7 +40,9 @@ pub enum ReportError {
     #[error(transparent)]
     Bad(#[from] BadReport),
     /// It would have more rows than fit.
-    #[error("the report would have more than {GROUPS_MAX} rows: narrow it by dates or filters, or group it by less")]
+    #[error(
+        "the report would have more than {GROUPS_MAX} rows: narrow it by dates or filters, or group it by less"
+    )]
     TooLarge,
     /// It could not be carried out.
     #[error(transparent)]
@@ -91,7 +93,8 @@ impl App {
         let _turn = self.turn().await?;
         let network = self.network.load_full();
         let home = self.settings.currency;
-        let (archive, ledger, facts) = (Arc::clone(&self.archive), Arc::clone(&self.ledger), Arc::clone(&self.facts));
+        let (archive, ledger, facts) =
+            (Arc::clone(&self.archive), Arc::clone(&self.ledger), Arc::clone(&self.facts));
         let sources = Sources { archive, ledger, facts, network: Arc::clone(&network), home };
         let done = blocking(move || Ok(sources.report(&query))).await?;
         let (table, periods) = done?;
@@ -156,7 +159,12 @@ impl Sources {
 
     /// A click belongs to the currency of the offer it asked for. Where all offers have the same, nobody
     /// needs to know which offer that was.
-    fn add_clicks(&self, query: &ReportQuery, periods: &[Period], counted: &mut Counted) -> Result<(), ReportError> {
+    fn add_clicks(
+        &self,
+        query: &ReportQuery,
+        periods: &[Period],
+        counted: &mut Counted,
+    ) -> Result<(), ReportError> {
         let currencies = Currencies::of(&self.network, self.home);
         let mut attributes = query.attributes();
         let asked = attributes.len();

@@ -14,6 +14,7 @@ mod recents;
 pub mod record;
 mod rewrite;
 mod seal;
+mod search;
 mod segment;
 mod table;
 

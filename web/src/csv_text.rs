@@ -9,7 +9,9 @@ pub(crate) fn text(text: String) -> String {
 }
 
 /// Rows as CSV.
-pub(crate) fn write<'c>(rows: impl Iterator<Item = impl IntoIterator<Item = impl AsRef<[u8]> + 'c>>) -> Vec<u8> {
+pub(crate) fn write<'c>(
+    rows: impl Iterator<Item = impl IntoIterator<Item = impl AsRef<[u8]> + 'c>>,
+) -> Vec<u8> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
         writer.write_record(row).expect("writing to memory");

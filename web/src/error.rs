@@ -4,7 +4,8 @@ use std::any::Any;
 
 use app::{
     ADJUSTED_MAX, AdjustConversionError, AdjustConversionsError, ChangeError, CloseStatementError, Failure,
-    ImportError, NotClosed, RecordClickError, RecordConversionError, ReportError, TestPostbackError, UndoBatchError,
+    ImportError, NotClosed, RecordClickError, RecordConversionError, ReportError, TestPostbackError,
+    UndoBatchError,
 };
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};

@@ -456,7 +456,9 @@ mod tests {
         assert_eq!((params.list("metrics"), params.get("row_limit")), (None, Some("5")));
         let known = ["group_by", "row_limit", "offer_id"];
         assert_eq!(params.only(&known).expect_err("refused").message(), "sub_id_1: unknown field");
-        for body in [r#"{"a": {}}"#, r#"{"a": [[1]]}"#, r#"{"a": [1], "A": 2}"#, r#"{"a": 2, "A": [1]}"#, "[]"] {
+        for body in
+            [r#"{"a": {}}"#, r#"{"a": [[1]]}"#, r#"{"a": [1], "A": 2}"#, r#"{"a": 2, "A": [1]}"#, "[]"]
+        {
             assert!(Params::default().add_document(body.as_bytes(), "filters").is_err(), "{body}");
         }
     }

@@ -134,7 +134,10 @@ fn seal(archive: &Archive, file: u64, kind: Kind) {
 }
 
 /// The groups there are, the slow way.
-pub(crate) fn naive(clicks: &[Click], grouping: &ClickGrouping) -> BTreeMap<(usize, Vec<Value>), ClickCounts> {
+pub(crate) fn naive(
+    clicks: &[Click],
+    grouping: &ClickGrouping,
+) -> BTreeMap<(usize, Vec<Value>), ClickCounts> {
     let mut groups = BTreeMap::new();
     for click in clicks {
         let value = |it: &Attribute| it.of_click(click).expect("clicks have it");
@@ -185,7 +188,8 @@ fn any_moment() -> impl Strategy<Value = Timestamp> {
 
 pub(crate) fn any_grouping() -> impl Strategy<Value = ClickGrouping> {
     let units = vec![None, Some(TimeUnit::Hour), Some(TimeUnit::Day), Some(TimeUnit::Week)];
-    let time = (any_moment(), any_moment(), prop::sample::select(units), prop::sample::select(ZONES.to_vec()));
+    let time =
+        (any_moment(), any_moment(), prop::sample::select(units), prop::sample::select(ZONES.to_vec()));
     let attributes = prop::sample::subsequence(of_clicks(), 0..5).prop_shuffle();
     (time, attributes, prop::collection::vec(any_filter(), 0..3)).prop_map(|(time, attributes, filters)| {
         let (from, until, unit, name) = time;

@@ -139,8 +139,12 @@ fn value(attribute: Attribute, text: &str) -> Result<Value, String> {
             Value::text(country.as_str())
         }
         Attribute::Device => Value::text(lower.parse::<Device>().map_err(|it| problem(&it))?.name()),
-        Attribute::Disposition => Value::text(lower.parse::<Disposition>().map_err(|it| problem(&it))?.name()),
-        Attribute::Status => Value::text(lower.parse::<ConversionStatus>().map_err(|it| problem(&it))?.name()),
+        Attribute::Disposition => {
+            Value::text(lower.parse::<Disposition>().map_err(|it| problem(&it))?.name())
+        }
+        Attribute::Status => {
+            Value::text(lower.parse::<ConversionStatus>().map_err(|it| problem(&it))?.name())
+        }
         Attribute::ReferrerHost => Value::text(&lower),
         attribute if attribute.is_entity() => {
             Value::Id(text.parse().map_err(|_| "a whole number is expected")?)
@@ -185,7 +189,8 @@ fn before(from: Timestamp, until: Timestamp, zone: &TimeZone) -> (Timestamp, Tim
     let is_midnight = midnight(first, zone) == from && midnight(end, zone) == until;
     let days = first.until(end).map_or(0, |span| span.get_days());
     let start = first.checked_sub(days.days()).ok().filter(|_| is_midnight).map(|day| midnight(day, zone));
-    let start = start.unwrap_or_else(|| from.saturating_sub(until.duration_since(from)).unwrap_or(Timestamp::MIN));
+    let start =
+        start.unwrap_or_else(|| from.saturating_sub(until.duration_since(from)).unwrap_or(Timestamp::MIN));
     (start, from)
 }
 
@@ -205,7 +210,8 @@ mod tests {
 
     #[test]
     fn filters_are_read_and_what_is_wrong_is_named() {
-        let found = filters(&params("offer_id=4,5&country=us&status=returned&sub_id_1=a,b&without=campaign,os"));
+        let found =
+            filters(&params("offer_id=4,5&country=us&status=returned&sub_id_1=a,b&without=campaign,os"));
         let filter = |attribute, values: &[Value]| Filter { attribute, values: values.to_vec() };
         let expected = vec![
             filter(Attribute::Offer, &[Value::Id(4), Value::Id(5)]),
@@ -236,11 +242,21 @@ mod tests {
             let expected = expected.map(|it| it.parse().expect("a moment"));
             assert_eq!(before(from, until, &zone), (expected[0], expected[1]));
         };
-        check("UTC", "2026-11-08T00:00:00Z", "2026-11-15T00:00:00Z", ["2026-11-01T00:00:00Z", "2026-11-08T00:00:00Z"]);
+        check(
+            "UTC",
+            "2026-11-08T00:00:00Z",
+            "2026-11-15T00:00:00Z",
+            ["2026-11-01T00:00:00Z", "2026-11-08T00:00:00Z"],
+        );
         // Clocks were put back in the week before: seven days there are an hour longer.
         let expected = ["2026-10-25T04:00:00Z", "2026-11-01T04:00:00Z"];
         check("America/New_York", "2026-11-01T04:00:00Z", "2026-11-08T05:00:00Z", expected);
-        check("UTC", "2026-11-08T06:00:00Z", "2026-11-08T08:00:00Z", ["2026-11-08T04:00:00Z", "2026-11-08T06:00:00Z"]);
+        check(
+            "UTC",
+            "2026-11-08T06:00:00Z",
+            "2026-11-08T08:00:00Z",
+            ["2026-11-08T04:00:00Z", "2026-11-08T06:00:00Z"],
+        );
         let year = year_before("2024-02-29T00:00:00Z".parse().expect("a moment"), &TimeZone::UTC);
         assert_eq!(year, "2023-02-28T00:00:00Z".parse().expect("a moment"));
     }

@@ -138,7 +138,8 @@ impl Rows<'_> {
             self.metrics.iter().map(|(_, metric)| cell(sums, *metric).csv()).collect()
         };
         let rows = self.report.table.rows.iter().map(|row| {
-            let mut cells: Vec<String> = self.identity(&row.key).into_iter().map(|(_, cell)| cell.csv()).collect();
+            let mut cells: Vec<String> =
+                self.identity(&row.key).into_iter().map(|(_, cell)| cell.csv()).collect();
             cells.extend(figures(&row.sums));
             if let Some(previous) = &row.previous {
                 cells.extend(figures(previous));
@@ -191,7 +192,9 @@ impl Rows<'_> {
             Attribute::Advertiser if !self.report.revenue => None,
             Attribute::Advertiser => network.advertiser(AdvertiserId(id)).map(|it| it.name.clone()),
             Attribute::Creative => network.creative(CreativeId(id)).map(|it| it.name.clone()),
-            Attribute::Event => network.event(EventId(id)).map_or(Some("Conversion".to_owned()), |it| Some(it.name.clone())),
+            Attribute::Event => {
+                network.event(EventId(id)).map_or(Some("Conversion".to_owned()), |it| Some(it.name.clone()))
+            }
             Attribute::Campaign => network.campaign(CampaignId(id)).and_then(|it| {
                 let (offer, affiliate) = (network.offer(it.offer_id)?, network.affiliate(it.affiliate_id)?);
                 Some(format!("{} / {}", affiliate.name, offer.name))
@@ -292,7 +295,8 @@ enum Under {
 fn rows_of(metric: Metric) -> Option<Under> {
     use ConversionStatus::{Approved, Ignored, Pending, Rejected, Reversed};
     let reached = vec![Disposition::Accepted, Disposition::Duplicate];
-    let refused = |it: &Disposition| !matches!(it, Disposition::Accepted | Disposition::Duplicate | Disposition::Bot);
+    let refused =
+        |it: &Disposition| !matches!(it, Disposition::Accepted | Disposition::Duplicate | Disposition::Bot);
     Some(match metric {
         Metric::Impressions => return None,
         Metric::Clicks => Under::Clicks(reached),
