@@ -103,7 +103,7 @@ impl App {
 }
 
 /// Leaves an affiliate its own.
-fn narrow(filters: &mut Vec<Filter>, own: AffiliateId) -> Result<(), NotPermitted> {
+pub(crate) fn narrow(filters: &mut Vec<Filter>, own: AffiliateId) -> Result<(), NotPermitted> {
     let own = Value::Id(own.0);
     let asked = filters.iter().filter(|it| it.attribute == Attribute::Affiliate);
     if asked.flat_map(|it| &it.values).any(|it| *it != own) {
@@ -204,7 +204,7 @@ impl Sources {
             if !filters.iter().all(|it| it.admits(&of(it.attribute))) {
                 return;
             }
-            let Some(period) = period_of(periods, shown.key.quarter) else { return };
+            let Some(period) = period_of(periods, shown.key.hour) else { return };
             let values = attributes.iter().map(|it| of(*it)).collect();
             let currency = currencies.of_offer(shown.key.offer_id);
             counted.add_impressions(GroupKey { period, values, currency }, shown.count);
@@ -227,7 +227,7 @@ fn value(shown: &Impressions, attribute: Attribute, network: &Network) -> Value 
 }
 
 /// Which currency each offer has.
-struct Currencies {
+pub(crate) struct Currencies {
     home: Currency,
     /// The one that all offers have.
     only: Option<Currency>,
@@ -235,11 +235,17 @@ struct Currencies {
 }
 
 impl Currencies {
-    fn of(network: &Network, home: Currency) -> Self {
+    pub(crate) fn of(network: &Network, home: Currency) -> Self {
         let by_offer: HashMap<_, _> = network.offers().map(|it| (it.id, it.currency)).collect();
         let first = by_offer.values().next().copied().unwrap_or(home);
         let only = by_offer.values().all(|it| *it == first).then_some(first);
         Self { home, only, by_offer }
+    }
+
+    /// The offers of a currency, as a filter.
+    pub(crate) fn filter(&self, currency: Currency) -> Filter {
+        let of_it = self.by_offer.iter().filter(|(_, it)| **it == currency);
+        Filter { attribute: Attribute::Offer, values: of_it.map(|(id, _)| Value::Id(id.0)).collect() }
     }
 
     fn of_offer(&self, id: OfferId) -> Currency {

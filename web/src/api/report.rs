@@ -2,6 +2,7 @@
 
 mod request;
 mod rows;
+mod under;
 
 use app::{Report, default_metrics};
 use axum::body::Body;
@@ -21,6 +22,7 @@ use crate::extract::{Keyed, KeyedDocument};
 use crate::params::{Page, Params};
 
 use self::rows::Rows;
+pub(super) use self::under::{clicks, conversions};
 use super::view::Answer;
 
 /// The most rows of one page.
