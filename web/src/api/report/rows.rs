@@ -242,7 +242,8 @@ impl Rows<'_> {
             }
         }
         let period = self.period(key)?;
-        let mut link = form_urlencoded::Serializer::new(format!("{path}?"));
+        let query_at = path.len() + 1;
+        let mut link = form_urlencoded::Serializer::for_suffix(format!("{path}?"), query_at);
         link.append_pair("start_date", &moment(period.from));
         // An end given to the microsecond includes it.
         link.append_pair("end_date", &moment(period.until.checked_sub(1.microsecond()).ok()?));
@@ -260,9 +261,9 @@ impl Rows<'_> {
         }
         if !is_of_clicks {
             link.append_pair("clock", self.query.clock.name());
-            if self.is_split() {
-                link.append_pair("currency", key.currency.as_str());
-            }
+        }
+        if self.is_split() {
+            link.append_pair("currency", key.currency.as_str());
         }
         Some(link.finish())
     }
