@@ -37,3 +37,6 @@ INSERT INTO versions SELECT 'changes', count(*) FROM changes;
 ALTER TABLE impressions RENAME COLUMN hour TO quarter;
 DROP INDEX impressions_hour;
 CREATE INDEX impressions_quarter ON impressions (quarter);
+
+-- Reports are made of conversions themselves.
+DROP TABLE rollups;
