@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::impression::{ImpressionKey, Impressions, hour_of};
+use domain::impression::{ImpressionKey, Impressions, quarter_of};
 use domain::routing::{Link, Target};
 use ledger::{Ledger, LedgerError};
 use prometheus_client::metrics::counter::Counter;
@@ -108,7 +108,7 @@ impl App {
         let Some(Ok(target)) = link.map(|link| Target::of(&network, link)) else { return };
         self.metrics.impressions.inc();
         self.impressions.count(ImpressionKey {
-            hour: hour_of(now),
+            quarter: quarter_of(now),
             offer_id: target.offer.id,
             affiliate_id: target.affiliate.id,
             campaign_id: target.campaign.map(|it| it.id),
@@ -127,7 +127,7 @@ mod tests {
 
     fn kind(number: usize) -> ImpressionKey {
         ImpressionKey {
-            hour: Timestamp::UNIX_EPOCH,
+            quarter: Timestamp::UNIX_EPOCH,
             offer_id: OfferId(u32::try_from(number).expect("small")),
             affiliate_id: AffiliateId(1),
             campaign_id: None,

@@ -29,6 +29,7 @@ mod lane;
 mod list_adjustments;
 mod list_balances;
 mod list_batches;
+mod list_changes;
 mod list_clicks;
 mod list_conversions;
 mod list_deliveries;
@@ -105,10 +106,12 @@ pub use impressions::ImpressionWriter;
 pub use keys::{CreateKeyError, KeyTerms, NewKey, create_key};
 pub use lane::Lane;
 pub use ledger::{
-    AdjustmentFilter, Batch, DeliveryFilter, EntryFilter, NotClosed, Page, StatementFilter, StatementLine,
+    AdjustmentFilter, Batch, ChangeFilter, DeliveryFilter, EntryFilter, NotClosed, Page, StatementFilter,
+    StatementLine,
 };
 pub use list_adjustments::AdjustmentList;
 pub use list_balances::{BalanceRow, ListBalances};
+pub use list_changes::{ChangeList, ChangeRow, Since};
 pub use list_clicks::{ClickList, ClickRow, ListClicks};
 pub use list_conversions::{ConversionList, ConversionRow};
 pub use list_deliveries::{DeliveryList, DeliveryRow, DeliveryStart, Replay};

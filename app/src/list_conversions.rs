@@ -56,14 +56,16 @@ impl App {
 impl ConversionRow {
     /// The conversion with its names.
     pub(crate) fn of(conversion: Conversion, network: &Network) -> Self {
-        let offer = network.offer(conversion.offer_id);
-        let affiliate = network.affiliate(conversion.affiliate_id);
-        Self {
-            offer_name: offer.map(|it| it.name.clone()).unwrap_or_default(),
-            affiliate_name: affiliate.map(|it| it.name.clone()).unwrap_or_default(),
-            conversion,
-        }
+        let (offer_name, affiliate_name) = names(&conversion, network);
+        Self { conversion, offer_name, affiliate_name }
     }
+}
+
+/// The names of its offer and its affiliate.
+pub(crate) fn names(conversion: &Conversion, network: &Network) -> (String, String) {
+    let offer = network.offer(conversion.offer_id).map(|it| it.name.clone());
+    let affiliate = network.affiliate(conversion.affiliate_id).map(|it| it.name.clone());
+    (offer.unwrap_or_default(), affiliate.unwrap_or_default())
 }
 
 fn named(page: ConversionPage, network: &Network, revenue: bool) -> ConversionList {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use ledger::Location;
 use testkit::TestServer;
 
-/// What has been written down: by hour, as text, and how often.
+/// What has been written down: by quarter of an hour, as text, and how often.
 fn written(server: &TestServer) -> Vec<(String, u64)> {
     let ledger = Location::file(server.folder().join("ledger.sqlite")).open().expect("a ledger");
     let mut found = Vec::new();
@@ -13,7 +13,7 @@ fn written(server: &TestServer) -> Vec<(String, u64)> {
         let key = it.key;
         assert_eq!((key.offer_id.0, key.affiliate_id.0, key.creative_id.0), (1, 1, 1));
         assert_eq!(key.campaign_id.map(|id| id.0), Some(1));
-        found.push((key.hour.to_string(), it.count));
+        found.push((key.quarter.to_string(), it.count));
     };
     ledger.list_impressions(Timestamp::MIN, Timestamp::MAX, &mut row).expect("listed");
     found
@@ -26,7 +26,7 @@ fn metric(server: &TestServer, name: &str) -> String {
 }
 
 #[test]
-fn impressions_are_counted_by_hour_and_written_down() {
+fn impressions_are_counted_by_quarter_of_an_hour_and_written_down() {
     let mut server = TestServer::start();
     for path in ["/i?a=1&c=1", "/i?A=1&O=1&s1=ignored", "/i?a=1&c=1&udid=x&whatever"] {
         let pixel = server.client.path(path);
@@ -35,13 +35,13 @@ fn impressions_are_counted_by_hour_and_written_down() {
         assert!(pixel.text.starts_with("GIF89a"), "{}", pixel.text);
         assert_eq!(pixel.header("content-length"), Some("43"));
     }
-    while written(&server) != [("2026-06-19T14:00:00Z".to_owned(), 3)] {
+    while written(&server) != [("2026-06-19T14:30:00Z".to_owned(), 3)] {
         std::thread::yield_now();
     }
-    server.clock.advance_seconds(3600);
+    server.clock.advance_seconds(900);
     server.client.path("/i?a=1&c=1");
     server.restart();
-    let both = [("2026-06-19T14:00:00Z".to_owned(), 3), ("2026-06-19T15:00:00Z".to_owned(), 1)];
+    let both = [("2026-06-19T14:30:00Z".to_owned(), 3), ("2026-06-19T14:45:00Z".to_owned(), 1)];
     assert_eq!(written(&server), both, "a stop writes down what is left");
     assert_eq!(server.client.get("click", &[]).success()["response"]["total_rows"], 0);
 }

@@ -199,11 +199,6 @@ fn every_kind_of_corrupted_row_is_named() {
             "cap 1, window from",
         ),
         (
-            "UPDATE rollups SET payout = payout + 100 WHERE status = 'approved'",
-            "roll_ups_equal_their_conversions",
-            "offer 1, affiliate 1, hour",
-        ),
-        (
             "UPDATE conversion_counts SET conversions = conversions + 1 WHERE status = 'approved'",
             "counts_equal_their_conversions",
             "offer 1, day",

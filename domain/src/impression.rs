@@ -7,8 +7,9 @@ use crate::ids::{AffiliateId, CampaignId, CreativeId, OfferId};
 /// What impressions are counted by.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ImpressionKey {
-    /// The hour they were shown in: its first moment, in UTC.
-    pub hour: Timestamp,
+    /// The quarter of an hour they were shown in: its first moment. Days of every zone are made of them. What was
+    /// counted by earlier releases stands in the first quarter of its hour.
+    pub quarter: Timestamp,
     /// The offer.
     pub offer_id: OfferId,
     /// Who showed it.
@@ -28,10 +29,13 @@ pub struct Impressions {
     pub count: u64,
 }
 
-/// The first moment of the hour, in UTC, that a moment lies in.
-pub fn hour_of(at: Timestamp) -> Timestamp {
+/// The clocks of every zone of today differ from UTC by a multiple of it.
+const QUARTER_SECONDS: i64 = 15 * 60;
+
+/// The first moment of the quarter of an hour that a moment lies in.
+pub fn quarter_of(at: Timestamp) -> Timestamp {
     let second = at.as_microsecond().div_euclid(1_000_000);
-    Timestamp::from_second(second - second.rem_euclid(3600)).unwrap_or(Timestamp::MIN)
+    Timestamp::from_second(second - second.rem_euclid(QUARTER_SECONDS)).unwrap_or(Timestamp::MIN)
 }
 
 #[cfg(test)]
@@ -39,15 +43,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_hour_begins_with_its_first_moment() {
-        for (at, hour) in [
+    fn a_quarter_begins_with_its_first_moment() {
+        for (at, quarter) in [
             ("2026-06-19T14:00:00Z", "2026-06-19T14:00:00Z"),
-            ("2026-06-19T14:59:59.999999Z", "2026-06-19T14:00:00Z"),
-            ("1969-12-31T23:59:59.5Z", "1969-12-31T23:00:00Z"),
+            ("2026-06-19T14:14:59.999999Z", "2026-06-19T14:00:00Z"),
+            ("2026-06-19T14:59:59.999999Z", "2026-06-19T14:45:00Z"),
+            ("1969-12-31T23:59:59.5Z", "1969-12-31T23:45:00Z"),
         ] {
             let parsed = |text: &str| text.parse().expect("a time");
-            assert_eq!(hour_of(parsed(at)), parsed(hour), "{at}");
+            assert_eq!(quarter_of(parsed(at)), parsed(quarter), "{at}");
         }
-        assert_eq!(hour_of(Timestamp::MIN), Timestamp::MIN);
+        assert_eq!(quarter_of(Timestamp::MIN), Timestamp::MIN);
     }
 }

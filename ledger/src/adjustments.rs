@@ -100,7 +100,7 @@ pub struct EntryFilter {
 /// Adjustments and lines.
 pub trait AdjustmentBook {
     /// Adjusts these conversions in one transaction, each with its own outcome, in their order: the
-    /// adjustment with its lines, the roll-ups with it, and the deliveries of all postbacks that it fires.
+    /// adjustment with its lines, its place among the changes, and the deliveries of all postbacks that it fires.
     /// What a conversion was before is never overwritten.
     fn adjust_conversions(
         &self,

@@ -10,8 +10,8 @@ pub trait ImpressionBook {
     /// Adds to the counts, all or none. Not idempotent: added again they count again.
     fn add_impressions(&self, counted: &[Impressions]) -> Result<(), LedgerError>;
 
-    /// Hands over every count whose hour begins in `from..until`, by hour; kinds of one hour in no
-    /// promised order. Nothing is held in memory.
+    /// Hands over every count whose quarter of an hour begins in `from..until`, by quarter; kinds of one
+    /// quarter in no promised order. Nothing is held in memory.
     fn list_impressions(
         &self,
         from: Timestamp,

@@ -8,6 +8,7 @@ mod batch;
 mod batches;
 mod campaigns;
 mod caps;
+mod changes;
 mod clicks;
 mod conversions;
 mod creatives;
@@ -52,6 +53,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/api/2/update_conversion.json", post(adjustments::update))
         .route("/api/2/adjust_conversions.json", post(adjustments::adjust_all))
         .route("/api/2/adjustments.json", get(adjustments::list))
+        .route("/api/2/changes.json", get(changes::list))
         .route("/api/2/entries.json", get(entries::list))
         .route("/api/2/balances.json", get(balances::list))
         .route("/api/2/batches.json", get(batches::list))

@@ -33,3 +33,11 @@ INSERT INTO changes (change_id, offer_id, conversion_id, booking, changed_at)
         FROM (SELECT offer_id, conversion_id, 0 AS booking, recorded_at AS made_at FROM conversions
             UNION ALL SELECT offer_id, conversion_id, booking, made_at FROM adjustments) AS booked) AS in_order;
 INSERT INTO versions SELECT 'changes', count(*) FROM changes;
+
+-- Impressions are counted by quarters of an hour: a day of a zone that is off by half hours is made of them.
+ALTER TABLE impressions RENAME COLUMN hour TO quarter;
+DROP INDEX impressions_hour;
+CREATE INDEX impressions_quarter ON impressions (quarter);
+
+-- Reports are made of conversions themselves.
+DROP TABLE rollups;

@@ -12,9 +12,9 @@ use crate::impressions::ImpressionBook;
 impl<D: Database> ImpressionBook for Book<D> {
     fn add_impressions(&self, counted: &[Impressions]) -> Result<(), LedgerError> {
         let sql = "-- add_impressions\n\
-            INSERT INTO impressions (offer_id, hour, affiliate_id, campaign_id, creative_id, count) \
+            INSERT INTO impressions (offer_id, quarter, affiliate_id, campaign_id, creative_id, count) \
             VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-            ON CONFLICT (offer_id, hour, affiliate_id, campaign_id, creative_id) \
+            ON CONFLICT (offer_id, quarter, affiliate_id, campaign_id, creative_id) \
             DO UPDATE SET count = impressions.count + excluded.count";
         // In the order of their keys: two servers that count the same kinds then wait for each other in turn.
         let mut counted: Vec<&Impressions> = counted.iter().collect();
@@ -30,7 +30,7 @@ impl<D: Database> ImpressionBook for Book<D> {
         row: &mut dyn FnMut(Impressions),
     ) -> Result<(), LedgerError> {
         let sql = "-- list_impressions\n\
-            SELECT * FROM impressions WHERE hour >= ?1 AND hour < ?2 ORDER BY hour";
+            SELECT * FROM impressions WHERE quarter >= ?1 AND quarter < ?2 ORDER BY quarter";
         self.database.read(|session| {
             session.each(sql, values![from, until], &mut |record| {
                 row(read(record)?);
@@ -42,13 +42,13 @@ impl<D: Database> ImpressionBook for Book<D> {
 
 fn row(Impressions { key, count }: &Impressions) -> Vec<Value<'static>> {
     let campaign_id = key.campaign_id.map_or(0, |id| id.0);
-    values![key.offer_id, key.hour, key.affiliate_id, campaign_id, key.creative_id, *count]
+    values![key.offer_id, key.quarter, key.affiliate_id, campaign_id, key.creative_id, *count]
 }
 
 fn read(record: &Record) -> Result<Impressions, LedgerError> {
     let row = record.of("impressions");
     let key = ImpressionKey {
-        hour: row.get("hour")?,
+        quarter: row.get("quarter")?,
         offer_id: row.get("offer_id")?,
         affiliate_id: row.get("affiliate_id")?,
         campaign_id: Some(row.get("campaign_id")?).filter(|id| *id != CampaignId(0)),

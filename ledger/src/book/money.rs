@@ -5,16 +5,14 @@ use std::collections::BTreeMap;
 use domain::adjustment::Worth;
 use domain::conversion::Conversion;
 use domain::entry::{Account, lines};
-use domain::ids::{AffiliateId, CampaignId, CreativeId, EventId, OfferId};
-use domain::money::Currency;
+use domain::ids::OfferId;
 use domain::status::ConversionStatus;
 use jiff::Timestamp;
 
 use crate::LedgerError;
 use crate::database::{Session, values};
 
-const HOUR_MICROS: i64 = 3_600_000_000;
-pub(super) const DAY_MICROS: i64 = 24 * HOUR_MICROS;
+pub(super) const DAY_MICROS: i64 = 24 * 3_600_000_000;
 
 /// A booking of a conversion: what it was worth before and is worth after.
 pub(super) struct Booking<'c> {
@@ -69,13 +67,9 @@ pub(super) fn book(session: &mut dyn Session, bookings: &[Booking<'_>]) -> Resul
     session.execute_all(sql, &rows.collect::<Vec<_>>()).map(drop)
 }
 
-/// What a roll-up is kept for: an hour, and who and what.
-type RollUpKey = (OfferId, i64, AffiliateId, CampaignId, CreativeId, EventId, ConversionStatus, Currency);
-
-/// Changes of roll-ups and counts, gathered so that each row is written once.
+/// Changes of what lists are counted by, gathered so that each row is written once.
 #[derive(Default)]
 pub(super) struct Tally {
-    roll_ups: BTreeMap<RollUpKey, (i64, Worth)>,
     counts: BTreeMap<(i64, OfferId, ConversionStatus), i64>,
 }
 
@@ -92,63 +86,20 @@ impl Tally {
 
     fn change(&mut self, it: &Conversion, by: i64) {
         let happened = it.conversion_date.as_microsecond();
-        let beginning = |length: i64| happened - happened.rem_euclid(length);
-        let status = it.standing.status;
-        let campaign_id = it.campaign_id.unwrap_or(CampaignId(0));
-        let key = (
-            it.offer_id,
-            beginning(HOUR_MICROS),
-            it.affiliate_id,
-            campaign_id,
-            it.creative_id,
-            it.event_id,
-            status,
-            it.currency,
-        );
-        let (conversions, worth) = self.roll_ups.entry(key).or_insert((0, Worth::NOTHING));
-        let now = it.standing.worth();
-        *conversions += by;
-        *worth = if by > 0 {
-            Worth { payout: worth.payout.plus(now.payout), revenue: worth.revenue.plus(now.revenue) }
-        } else {
-            Worth { payout: worth.payout.minus(now.payout), revenue: worth.revenue.minus(now.revenue) }
-        };
-        *self.counts.entry((beginning(DAY_MICROS), it.offer_id, status)).or_default() += by;
+        let day = happened - happened.rem_euclid(DAY_MICROS);
+        *self.counts.entry((day, it.offer_id, it.standing.status)).or_default() += by;
     }
 
     /// Adds what was gathered to what is kept.
     pub(super) fn write(self, session: &mut dyn Session) -> Result<(), LedgerError> {
-        let sql = "-- write_roll_ups\n\
-            INSERT INTO rollups (offer_id, hour, affiliate_id, campaign_id, creative_id, event_id, status, currency, \
-            conversions, payout, revenue) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
-            ON CONFLICT (hour, offer_id, affiliate_id, campaign_id, creative_id, event_id, status, currency) \
-            DO UPDATE SET conversions = rollups.conversions + excluded.conversions, \
-            payout = rollups.payout + excluded.payout, revenue = rollups.revenue + excluded.revenue";
-        let rows = self.roll_ups.iter().map(|(key, (conversions, worth))| {
-            let (offer, hour, affiliate, campaign, creative, event, status, currency) = key;
-            values![
-                *offer,
-                *hour,
-                *affiliate,
-                *campaign,
-                *creative,
-                *event,
-                status.name(),
-                currency.as_str(),
-                *conversions,
-                worth.payout,
-                worth.revenue,
-            ]
-        });
-        session.execute_all(sql, &rows.collect::<Vec<_>>())?;
         let sql = "-- write_counts\n\
             INSERT INTO conversion_counts (day, offer_id, status, conversions) VALUES (?1, ?2, ?3, ?4) \
             ON CONFLICT (day, offer_id, status) \
             DO UPDATE SET conversions = conversion_counts.conversions + excluded.conversions";
-        let rows = self
-            .counts
-            .iter()
-            .map(|((day, offer, status), conversions)| values![*day, *offer, status.name(), *conversions]);
+        let rows =
+            self.counts.iter().filter(|(_, conversions)| **conversions != 0).map(
+                |((day, offer, status), conversions)| values![*day, *offer, status.name(), *conversions],
+            );
         session.execute_all(sql, &rows.collect::<Vec<_>>()).map(drop)
     }
 }

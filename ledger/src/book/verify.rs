@@ -186,17 +186,6 @@ const CHECKS: &[(&str, &str)] = &[
          WHERE used <> baseline + coalesce(counted, 0)",
     ),
     (
-        "roll_ups_equal_their_conversions",
-        "SELECT 'offer ' || offer_id || ', affiliate ' || affiliate_id || ', hour ' || hour || ', ' || status AS place, \
-         'it differs from its conversions by ' || sum(conversions) || ' of them, ' || sum(payout) || ' and ' \
-         || sum(revenue) AS problem FROM (SELECT offer_id, hour, affiliate_id, campaign_id, creative_id, event_id, \
-         status, currency, conversions, payout, revenue FROM rollups UNION ALL \
-         SELECT offer_id, conversion_date - (conversion_date % 3600000000 + 3600000000) % 3600000000, affiliate_id, \
-         coalesce(campaign_id, 0), creative_id, event_id, status, currency, -1, -payout, -revenue FROM conversions) \
-         AS both_sides GROUP BY offer_id, hour, affiliate_id, campaign_id, creative_id, event_id, status, currency \
-         HAVING sum(conversions) <> 0 OR sum(payout) <> 0 OR sum(revenue) <> 0",
-    ),
-    (
         "counts_equal_their_conversions",
         "SELECT 'offer ' || offer_id || ', day ' || day || ', ' || status AS place, \
          'it differs from its conversions by ' || sum(conversions) AS problem FROM (SELECT offer_id, day, \

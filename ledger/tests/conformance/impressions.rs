@@ -6,9 +6,9 @@ use ledger::Ledger;
 
 use crate::sample::{Open, at};
 
-fn shown(hour: i64, offer_id: u32, campaign_id: Option<u32>, count: u64) -> Impressions {
+fn shown(quarter: i64, offer_id: u32, campaign_id: Option<u32>, count: u64) -> Impressions {
     let key = ImpressionKey {
-        hour: at(hour * 3600),
+        quarter: at(quarter * 900),
         offer_id: OfferId(offer_id),
         affiliate_id: AffiliateId(7),
         campaign_id: campaign_id.map(CampaignId),
@@ -19,7 +19,7 @@ fn shown(hour: i64, offer_id: u32, campaign_id: Option<u32>, count: u64) -> Impr
 
 fn list(ledger: &dyn Ledger, from: i64, until: i64) -> Vec<Impressions> {
     let mut found = Vec::new();
-    ledger.list_impressions(at(from * 3600), at(until * 3600), &mut |it| found.push(it)).expect("listed");
+    ledger.list_impressions(at(from * 900), at(until * 900), &mut |it| found.push(it)).expect("listed");
     found.sort_unstable_by_key(|it| it.key);
     found
 }
@@ -34,12 +34,12 @@ pub fn impressions_of_one_kind_add_up(open: Open<'_>) {
     assert_eq!(list(&*open(), 0, 9), expected, "also for whoever opens it anew");
 }
 
-pub fn impressions_are_listed_by_their_hour(open: Open<'_>) {
+pub fn impressions_are_listed_by_their_quarter(open: Open<'_>) {
     let ledger = open();
-    let all = [4, 2, 3, 1].map(|hour| shown(hour, 1, None, 1));
+    let all = [4, 2, 3, 1].map(|quarter| shown(quarter, 1, None, 1));
     ledger.add_impressions(&all).expect("added");
     assert_eq!(list(&*ledger, 2, 4), [shown(2, 1, None, 1), shown(3, 1, None, 1)]);
-    let mut hours = Vec::new();
-    ledger.list_impressions(at(0), at(99_999), &mut |it| hours.push(it.key.hour)).expect("listed");
-    assert_eq!(hours, [1, 2, 3, 4].map(|hour| at(hour * 3600)));
+    let mut quarters = Vec::new();
+    ledger.list_impressions(at(0), at(99_999), &mut |it| quarters.push(it.key.quarter)).expect("listed");
+    assert_eq!(quarters, [1, 2, 3, 4].map(|quarter| at(quarter * 900)));
 }

@@ -147,7 +147,7 @@ promises! {
     erasures::an_erasure_is_listed_until_it_is_done,
     erasures::erased_conversions_and_attempts_keep_money_and_ids,
     impressions::impressions_of_one_kind_add_up,
-    impressions::impressions_are_listed_by_their_hour,
+    impressions::impressions_are_listed_by_their_quarter,
     segments::a_segment_is_entered_once,
     segments::segments_are_replaced_at_once_and_once,
 }

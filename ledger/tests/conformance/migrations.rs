@@ -90,8 +90,8 @@ fn of_servers_that_start_at_once_one_makes_the_schema() {
     });
 }
 
-/// Conversions as release 0006 kept them, with a history.
-fn conversions_of_release_6(click_id: &str) -> Vec<String> {
+/// Conversions with a history, and impressions by the hour, as release 6 kept them.
+fn rows_of_release_6(click_id: &str) -> Vec<String> {
     // Number, status, date, recording, adjustments.
     let conversions = [
         (1, "approved", 500, 1000, 0),
@@ -123,10 +123,11 @@ fn conversions_of_release_6(click_id: &str) -> Vec<String> {
              NULL, '{from}', 0, 0, '{to}', 0, 0)"
         )
     });
-    conversions.chain(adjustments).collect()
+    let shown = "INSERT INTO impressions VALUES (1, 3600000000, 1, 0, 1, 7)".to_owned();
+    conversions.chain(adjustments).chain([shown]).collect()
 }
 
-fn conversions_of_release_6_have_their_approvals_and_changes(ledger: &dyn Ledger) {
+fn rows_of_release_6_are_kept_and_have_their_changes(ledger: &dyn Ledger) {
     let approved: Vec<_> = (1..=5)
         .map(|id| ledger.find_conversion(domain::ids::ConversionId(id)).expect("asked").expect("there"))
         .map(|it| it.approved_at.map(Timestamp::as_microsecond))
@@ -140,6 +141,10 @@ fn conversions_of_release_6_have_their_approvals_and_changes(ledger: &dyn Ledger
     let before =
         [(1, 1, 0), (2, 2, 0), (3, 3, 0), (4, 5, 0), (5, 4, 0), (6, 4, 1), (7, 3, 1), (8, 2, 1), (9, 2, 2)];
     assert_eq!(changes(0), before);
+    let mut shown = Vec::new();
+    let all = (Timestamp::MIN, Timestamp::MAX);
+    ledger.list_impressions(all.0, all.1, &mut |it| shown.push((it.key.quarter, it.count))).expect("listed");
+    assert_eq!(shown, [(Timestamp::from_second(3600).expect("in range"), 7)]);
     let Recorded::New(next) = record(ledger, &submission(2, "ORD-1")) else { panic!("not new") };
     assert_eq!(changes(9), [(10, next.id.0, 0)]);
     let mut findings = Vec::new();
@@ -167,11 +172,11 @@ fn a_postgres_ledger_of_release_6_gets_its_changes() {
         "CREATE TABLE schema_version (application TEXT NOT NULL, version BIGINT NOT NULL);
          INSERT INTO schema_version VALUES ('crumb', 6)",
     );
-    for row in conversions_of_release_6("repeat('a', 16)::bytea") {
+    for row in rows_of_release_6("repeat('a', 16)::bytea") {
         schema.execute(&row);
     }
     schema.execute("ALTER TABLE conversions ALTER COLUMN conversion_id RESTART WITH 6");
-    conversions_of_release_6_have_their_approvals_and_changes(&*location(&schema).open().expect("upgrades"));
+    rows_of_release_6_are_kept_and_have_their_changes(&*location(&schema).open().expect("upgrades"));
 }
 
 const SQLITE_TO_6: [&str; 6] = [
@@ -193,10 +198,10 @@ fn a_sqlite_ledger_of_release_6_gets_its_changes() {
     }
     // "crmb": the file is Crumb's.
     earlier.execute_batch("PRAGMA user_version = 6; PRAGMA application_id = 0x63726d62").expect("set");
-    for row in conversions_of_release_6("zeroblob(16)") {
+    for row in rows_of_release_6("zeroblob(16)") {
         earlier.execute_batch(&row).expect("filled");
     }
     drop(earlier);
     let ledger = Location::file(&path).open().expect("upgrades");
-    conversions_of_release_6_have_their_approvals_and_changes(&*ledger);
+    rows_of_release_6_are_kept_and_have_their_changes(&*ledger);
 }

@@ -1,12 +1,12 @@
-//! Cursors: a question and the place in its answer, as one opaque text. A cursor repeats the whole
+//! Cursors: the place in an answer, as one opaque text. A cursor of conversions repeats the whole
 //! question, so a page taken with it cannot belong to another; what the caller may see is decided
-//! anew each time.
+//! anew each time. Changes have one order whatever is asked, so theirs is a place alone.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::conversion::Conversion;
 use domain::conversion_query::{ConversionFilter, ConversionQuery, SortKey, Start};
-use domain::ids::{AdvertiserId, AffiliateId, ConversionId, OfferId};
+use domain::ids::{AdvertiserId, AffiliateId, ChangeId, ConversionId, OfferId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -80,4 +80,21 @@ pub(super) fn read(text: &str) -> Option<ConversionQuery> {
         start: Start::After(key, ConversionId(cursor.id)),
         limit: 0,
     })
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChangeCursor {
+    change: u64,
+}
+
+/// The cursor that goes on after a change.
+pub(super) fn write_change(last: ChangeId) -> String {
+    URL_SAFE_NO_PAD.encode(serde_json::to_vec(&ChangeCursor { change: last.0 }).expect("a number"))
+}
+
+/// The change that a cursor goes on after. None when it is no cursor of ours.
+pub(super) fn read_change(text: &str) -> Option<ChangeId> {
+    let cursor: ChangeCursor = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+    Some(ChangeId(cursor.change))
 }
