@@ -16,11 +16,13 @@ mod deliveries;
 mod entries;
 mod events;
 mod exchange_rates;
+mod explain;
 mod fields;
 mod import;
 mod landing_pages;
 mod offer_events;
 mod offers;
+mod paper;
 mod parties;
 mod postbacks;
 mod price_rules;
@@ -50,6 +52,8 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/api/2/conversions.json", get(conversions::list))
         .route("/api/2/update_conversion.json", post(adjustments::update))
         .route("/api/2/adjust_conversions.json", post(adjustments::adjust_all))
+        .route("/api/2/explain.json", get(explain::json))
+        .route("/api/2/explain.html", get(explain::html))
         .route("/api/2/adjustments.json", get(adjustments::list))
         .route("/api/2/entries.json", get(entries::list))
         .route("/api/2/balances.json", get(balances::list))
