@@ -133,10 +133,6 @@ impl App {
     pub async fn explain(&self, caller: &Caller, asked: Explain) -> Result<Explained, ExplainError> {
         let view = caller.may_read()?;
         let _turn = self.turn().await?;
-        let keys: HashMap<KeyId, String> = {
-            let keys = self.keys.load();
-            keys.values().map(|key| (key.caller.key_id, key.caller.name.clone())).collect()
-        };
         let (ledger, archive) = (Arc::clone(&self.ledger), Arc::clone(&self.archive));
         let (network, now) = (self.network.load_full(), self.clock.now());
         let (own, zone) = (self.settings.node, self.settings.zone.clone());
@@ -157,7 +153,8 @@ impl App {
             Ok(if found.is_nothing() {
                 Err(teller.unknown(&found))
             } else {
-                Ok(explained(found, &teller, &keys))
+                let names = ledger.list_keys()?.into_iter().map(|key| (key.caller.key_id, key.caller.name));
+                Ok(explained(found, &teller, &names.collect()))
             })
         });
         explained.await?

@@ -10,7 +10,8 @@ pub type TryCount = usize;
 
 /// Where a delivery stands. `last` is its last try; `is_late` whether its time has come and nobody has tried it.
 pub fn of_delivery(status: DeliveryStatus, tries: TryCount, last: Option<&Try>, is_late: bool) -> Meaning {
-    let came_to = last.map(|it| format!(": the last one, {}", of_try(it))).unwrap_or_default();
+    let which = if tries == 1 { "it" } else { "the last" };
+    let came_to = last.map(|it| format!("; {which} {}", of_try(it))).unwrap_or_default();
     let after = match tries {
         0 => "before any try".to_owned(),
         1 => format!("after 1 try{came_to}"),
@@ -127,7 +128,7 @@ mod tests {
                 2,
                 Some(&refused),
                 false,
-                "it is tried again after 2 tries: the last one, was answered with 500",
+                "it is tried again after 2 tries; the last was answered with 500",
                 true,
             ),
             (
@@ -135,7 +136,7 @@ mod tests {
                 3,
                 Some(&silent),
                 false,
-                "it is held after 3 tries: the last one, had no answer (timeout: no answer in 10 s)",
+                "it is held after 3 tries; the last had no answer (timeout: no answer in 10 s)",
                 true,
             ),
             (
@@ -143,7 +144,7 @@ mod tests {
                 1,
                 Some(&erased),
                 true,
-                "it is held after 1 try: the last one, had no answer (timeout)",
+                "it is held after 1 try; it had no answer (timeout)",
                 true,
             ),
             (
@@ -151,7 +152,7 @@ mod tests {
                 1,
                 Some(&handed),
                 true,
-                "it was delivered after 1 try: the last one, was handed to the buyer's browser",
+                "it was delivered after 1 try; it was handed to the buyer's browser",
                 false,
             ),
             (DeliveryStatus::Cancelled, 0, None, true, "it was cancelled before any try", true),

@@ -110,6 +110,9 @@ impl Teller<'_> {
 
     fn conversion_chapter(&self, it: &Conversion, found: &Found) -> Chapter {
         let mut lines = vec![self.recording(it), self.standing(it, found)];
+        if found.click(it.click_id).is_none() && !found.more.contains(&"clicks") {
+            lines.push("Its click is not kept here, so how its visitor was led is not known.".to_owned());
+        }
         lines.push(self.priced(Side::Payout, it, found));
         if self.view.revenue {
             lines.push(self.priced(Side::Revenue, it, found));

@@ -1,5 +1,6 @@
 //! The answer in a few sentences: what became of it, or the first thing that stood in its way.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use domain::adjustment::Adjustment;
@@ -10,7 +11,7 @@ use domain::entry::Entry;
 use domain::explanation::{
     Meaning, of_delivery, of_disposition, of_obstacle, of_price_rule, of_source, of_status,
 };
-use domain::ids::{PostbackId, StatementId};
+use domain::ids::{ClickId, PostbackId, StatementId};
 use domain::postback::{Owner, Postback};
 use domain::pricing::{PriceSource, Side};
 use domain::status::ConversionStatus;
@@ -86,17 +87,16 @@ impl Teller<'_> {
         let mut said = vec!["There is no conversion.".to_owned()];
         let refused = self.refused(found);
         let clicks = self.clicks_meant(found, &refused);
-        let blocked =
-            clicks.iter().find(|it| !it.disposition.reached_the_offer() && it.redirect_offer_id.is_none());
+        let elsewhere = clicks.iter().find(|it| !it.disposition.reached_the_offer());
         if let Some(why) = found.no_click {
             let Meaning { what, remedy } = self.shown(why.meaning());
             let id = self.asked.click_id.as_deref().unwrap_or_default();
             said.push(sentence(&format!("click {id} is not here: {what}"), &remedy));
-        } else if let Some(click) = blocked {
-            said.push(self.blocked(click));
+        } else if let Some(click) = elsewhere {
+            said.push(self.elsewhere(click));
         }
         if refused.is_empty() {
-            said.extend(self.no_call(found, &clicks, blocked.is_some()));
+            said.extend(self.no_call(found, &clicks));
         } else {
             said.extend(self.calls("", &refused));
         }
@@ -105,47 +105,45 @@ impl Teller<'_> {
 
     /// The click that is asked about, or those that the calls named.
     fn clicks_meant<'f>(&self, found: &'f Found, refused: &[&KeptAttempt]) -> Vec<&'f Click> {
-        let asked = self.asked.click_id.iter();
-        let named = refused.iter().map(|it| &it.attempt.click_id);
-        asked.chain(named).filter_map(|id| found.click(id.parse().ok()?)).collect()
+        let named = refused.iter().map(|it| &it.attempt.click_id).chain(&self.asked.click_id);
+        let ids: BTreeSet<ClickId> = named.filter_map(|id| id.parse().ok()).collect();
+        found.clicks.iter().map(|row| &row.click).filter(|it| ids.contains(&it.id)).collect()
     }
 
-    fn blocked(&self, click: &Click) -> String {
+    /// Why a visitor was not sent to the offer that the link asked for.
+    fn elsewhere(&self, click: &Click) -> String {
         let Meaning { what, remedy } = self.shown(of_disposition(click.disposition));
         let rule = read_trail(&click.rules).find(|it| !it.passed);
         let rule = rule.map(|it| format!("; rule {} said no, in version {}", it.rule_id, it.rule_version));
+        let instead =
+            click.redirect_offer_id.map(|id| format!(", and was sent to {} instead", self.offer(id)));
         let text = format!(
-            "the visitor of click {} never reached {}: {what} ({}{})",
+            "the visitor of click {} never reached {}{}: {what} ({}{})",
             click.id,
             self.offer(click.offer_id),
+            instead.unwrap_or_default(),
             click.disposition.name(),
             rule.unwrap_or_default()
         );
         sentence(&text, &remedy)
     }
 
-    fn no_call(&self, found: &Found, clicks: &[&Click], is_blocked: bool) -> Vec<String> {
+    fn no_call(&self, found: &Found, clicks: &[&Click]) -> Vec<String> {
         let mut said = Vec::new();
-        let remedy = if is_blocked || !self.view.revenue {
-            ""
-        } else {
+        let is_reached = clicks.iter().any(|it| it.reached_offer_id().is_some());
+        let remedy = if is_reached && self.view.revenue {
             "Have the advertiser call conversion.json or p.ashx with the value that {click_id} had in the offer's URL, \
-             and look into its own log for the answer."
+             and look at the answer: a call without a valid key leaves no trace."
+        } else {
+            ""
         };
         let transaction = self.asked.unique_id.as_ref().map(|it| format!(" with unique_id {it}"));
-        said.push(sentence(
-            &format!("no conversion call{} ever came for it", transaction.unwrap_or_default()),
-            remedy,
-        ));
-        for click in clicks {
-            let others: Vec<_> = found.conversions.iter().filter(|it| it.click_id == click.id).collect();
-            if let [first, ..] = &others[..] {
-                said.push(format!(
-                    "Its click has converted {} times, first as conversion {}.",
-                    others.len(),
-                    first.id
-                ));
-            }
+        let text = format!("no conversion call{} ever came for it", transaction.unwrap_or_default());
+        said.push(sentence(&text, remedy));
+        let others = found.conversions.iter().filter(|it| clicks.iter().any(|click| click.id == it.click_id));
+        let others: Vec<_> = others.take(TOLD_EACH_MAX).map(|it| it.id.to_string()).collect();
+        if !others.is_empty() {
+            said.push(format!("Its click has converted otherwise: conversion {}.", others.join(", ")));
         }
         said
     }
@@ -279,12 +277,7 @@ impl Teller<'_> {
         let on: Vec<_> = own.iter().filter(|line| line.statement_id == Some(id)).collect();
         if !on.is_empty() {
             let lines: Vec<_> = on.iter().map(|line| amount(line)).collect();
-            return format!(
-                "Invoice {id} has {} lines of conversion {}: {}.",
-                on.len(),
-                it.id,
-                lines.join(", ")
-            );
+            return format!("Invoice {id} has of conversion {}: {}.", it.id, lines.join(", "));
         }
         let others: Vec<_> = own.iter().filter_map(|line| line.statement_id).collect();
         let why = if own.is_empty() {
