@@ -175,6 +175,35 @@ fn a_click_that_never_reached_its_offer_is_the_first_thing_that_went_wrong() {
 }
 
 #[test]
+fn a_click_that_was_sent_to_another_offer_says_to_which() {
+    let server = TestServer::start();
+    let (client, sample) = (&server.client, &server.sample);
+    let other = [
+        ("offer_name", "Other"),
+        ("advertiser_id", "1"),
+        ("offer_url", "https://other.example/?click={click_id}"),
+    ];
+    client.post("offer", &other).success();
+    client.post("campaign", &[("offer_id", "2"), ("affiliate_id", &*sample.affiliate_id)]).success();
+    let paused = [("offer_id", &*sample.offer_id), ("offer_status", "paused"), ("redirect_offer_id", "2")];
+    client.post("update_offer", &paused).success();
+    let click = click(&server);
+    says(
+        &summary(client, &[("click_id", &click)]),
+        &[
+            "never reached offer 1 (Auto Insurance Quote), and was sent to offer 2 (Other) instead: the offer, or its advertiser, \
+         was not active (offer_inactive). Activate both",
+            "No conversion call ever came for it. Have the advertiser",
+        ],
+    );
+    assert_eq!(client.get("conversion", &[("click_id", &*click), ("offer_id", "2")]).status, 200);
+    let it = explain(client, &[("click_id", &click)]);
+    says(it["summary"].as_str().expect("a text"), &["Conversion 1 of", "is approved"]);
+    let pixel = format!("p.ashx?r={click}");
+    assert_eq!(explain(client, &[("url", &pixel)])["summary"], it["summary"]);
+}
+
+#[test]
 fn where_no_call_came_it_is_said_that_none_came() {
     let server = TestServer::start();
     let click = click(&server);

@@ -1,5 +1,6 @@
 //! `crumb explain`
 
+use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use clap::{ArgGroup, Args};
@@ -12,14 +13,15 @@ use super::api::with_api;
 ///
 /// Tells what was recorded then: the link, the rules tried in the versions of then, every call with its reason,
 /// what decided the price, the lines of money, the postbacks with every try. Works with and without a running
-/// server. Exit code: 0 explained, 1 nothing is known under that, 2 it could not be looked up.
+/// server.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  crumb explain 019ee03c-2aa0-7001-8000-00c0ffeec0de     a click\n  \
                   crumb explain 1042                                     a conversion\n  \
                   crumb explain 1042-0-7                                 a delivery\n  \
                   crumb explain --unique-id ORD-98765 --offer 12         why is there no conversion?\n  \
-                  crumb explain --url 'https://trk.example/p.ashx?o=12&r=019e…&t=ORD-98765'",
+                  crumb explain --url 'https://trk.example/p.ashx?o=12&r=019e…&t=ORD-98765'\n\n\
+                  Exit code: 0 explained, 1 nothing is known under that, 2 it could not be looked up",
     group(ArgGroup::new("asked").required(true).multiple(true).args(["id", "unique_id", "order_id", "attempt", "url", "conversion"]))
 )]
 pub struct Explain {
@@ -106,9 +108,10 @@ fn kind(id: &str) -> &'static str {
 fn text(answer: &Value) -> String {
     let mut text = format!("{}\n", answer["summary"].as_str().unwrap_or_default());
     for step in answer["steps"].as_array().into_iter().flatten() {
-        text += &format!("\n{}\n", step["title"].as_str().unwrap_or_default());
+        writeln!(text, "\n{}", step["title"].as_str().unwrap_or_default()).expect("writing to a string");
         for line in step["lines"].as_array().into_iter().flatten() {
-            text += &format!("  {}\n", line.as_str().unwrap_or_default().replace('\n', " "));
+            let line = line.as_str().unwrap_or_default().replace('\n', " ");
+            writeln!(text, "  {line}").expect("writing to a string");
         }
     }
     text.replace(|c: char| c.is_control() && c != '\n', "?")

@@ -110,6 +110,8 @@ mod tests {
     use crate::status::ConversionStatus;
     use crate::tokens::UrlTemplate;
 
+    type Change = fn(&mut Postback);
+
     fn tried(outcome: TryOutcome) -> Try {
         Try { tried_at: Timestamp::UNIX_EPOCH, url: String::new(), outcome, duration_ms: 1 }
     }
@@ -169,7 +171,7 @@ mod tests {
         let url = UrlTemplate::parse_called("https://aff.example/").expect("a url");
         let create = CreatePostback::new(Owner::Affiliate(AffiliateId(7)), url);
         let plain = create.into_postback(PostbackId(1), Timestamp::UNIX_EPOCH);
-        let told = |change: fn(&mut Postback), before: Option<Standing>| {
+        let told = |change: Change, before: Option<Standing>| {
             let mut postback = plain.clone();
             change(&mut postback);
             let obstacle = postback.obstacle(&conversion, before, conversion.standing, false);
@@ -177,7 +179,7 @@ mod tests {
         };
         let never = |_: &mut Postback| {};
         assert!(told(never, None).starts_with("it would fire now"));
-        let cases: [(fn(&mut Postback), &str); 9] = [
+        let cases: [(Change, &str); 9] = [
             (|it| it.status = PostbackStatus::Inactive, "it is inactive"),
             (|it| it.offer_id = Some(OfferId(99)), "it is for offer 99, and the conversion is on offer 12"),
             (

@@ -162,15 +162,19 @@ impl Teller<'_> {
     fn adjustment_line(&self, made: &Adjustment) -> String {
         let (before, after) = (made.before.worth(), made.after.worth());
         let mut text = format!(
-            "Adjustment {}: from {} to {}, payout {} to {}",
+            "Adjustment {}, {}: {} to {}, payout {} to {}",
             made.booking,
+            self.made(made),
             made.before.status,
-            self.adjustment(made),
+            made.after.status,
             before.payout,
             after.payout
         );
         if self.view.revenue {
             write!(text, ", revenue {} to {}", before.revenue, after.revenue).expect("writing to a string");
+        }
+        if !made.note.is_empty() {
+            write!(text, "; {}", made.note).expect("writing to a string");
         }
         text + "."
     }

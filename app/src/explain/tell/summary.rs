@@ -38,7 +38,7 @@ impl Teller<'_> {
             said.extend(found.deliveries.iter().map(|it| self.delivery(it)));
         }
         if let Some(id) = self.asked.statement_id {
-            said.extend(found.conversions.iter().map(|it| self.on_statement(it, id, found)));
+            said.extend(found.conversions.iter().map(|it| on_statement(it, id, found)));
         }
         if conversions.is_empty() {
             said.extend(self.nothing(found));
@@ -182,6 +182,8 @@ impl Teller<'_> {
         let mut said = vec![self.standing(it, found)];
         if it.standing.status.pays() {
             said.push(sentence(&self.price(Side::Payout, it, found), ""));
+            let last = found.adjustments.iter().rev().find(|made| made.conversion_id == it.id);
+            said.extend(last.map(|made| sentence(&format!("it was last adjusted {}", self.made(made)), "")));
         }
         if self.asked.delivery_id.is_none() {
             said.extend(self.told(it, found));
@@ -271,27 +273,6 @@ impl Teller<'_> {
         )
     }
 
-    /// Whether a conversion's lines are on a statement.
-    fn on_statement(&self, it: &Conversion, id: StatementId, found: &Found) -> String {
-        let own: Vec<&Entry> = found.entries.iter().filter(|line| line.conversion_id == it.id).collect();
-        let on: Vec<_> = own.iter().filter(|line| line.statement_id == Some(id)).collect();
-        if !on.is_empty() {
-            let lines: Vec<_> = on.iter().map(|line| amount(line)).collect();
-            return format!("Invoice {id} has of conversion {}: {}.", it.id, lines.join(", "));
-        }
-        let others: Vec<_> = own.iter().filter_map(|line| line.statement_id).collect();
-        let why = if own.is_empty() {
-            "it has no lines, since it never was payable".to_owned()
-        } else if let [other, ..] = others[..] {
-            format!("its lines are on invoice {other}")
-        } else if it.standing.status == ConversionStatus::Pending {
-            "it is pending, and comes on an invoice once it is approved".to_owned()
-        } else {
-            "its lines are on none yet: the next one that ends after them has them".to_owned()
-        };
-        format!("Invoice {id} has no line of conversion {}: {why}.", it.id)
-    }
-
     /// The affiliate's postbacks that have told nothing of a conversion, and why.
     pub(in crate::explain) fn untold(&self, it: &Conversion, found: &Found) -> Vec<(PostbackId, String)> {
         if !self.view.revenue && self.view.affiliate_id.is_none() {
@@ -346,13 +327,39 @@ impl Teller<'_> {
     }
 
     /// `reversed on 2026-06-19 14:30:00 by ops (update): sent back`.
-    pub(super) fn adjustment(&self, made: &Adjustment) -> String {
-        let who = if self.view.revenue { format!(" by {}", made.actor) } else { String::new() };
+    fn adjustment(&self, made: &Adjustment) -> String {
         let why = if made.note.is_empty() { String::new() } else { format!(": {}", made.note) };
-        format!("{} on {}{who} ({}){why}", made.after.status, self.date(made.made_at), made.cause.name())
+        format!("{} {}{why}", made.after.status, self.made(made))
+    }
+
+    /// When, by whom and how an adjustment was made.
+    pub(super) fn made(&self, made: &Adjustment) -> String {
+        let who = if self.view.revenue { format!(" by {}", made.actor) } else { String::new() };
+        format!("on {}{who} ({})", self.date(made.made_at), made.cause.name())
     }
 }
 
 fn is_recorded(attempt: &Attempt) -> bool {
     attempt.outcome == "recorded" || attempt.outcome.starts_with("repeated")
+}
+
+/// Whether a conversion's lines are on a statement.
+fn on_statement(it: &Conversion, id: StatementId, found: &Found) -> String {
+    let own: Vec<&Entry> = found.entries.iter().filter(|line| line.conversion_id == it.id).collect();
+    let on: Vec<_> = own.iter().filter(|line| line.statement_id == Some(id)).collect();
+    if !on.is_empty() {
+        let lines: Vec<_> = on.iter().map(|line| amount(line)).collect();
+        return format!("Invoice {id} has of conversion {}: {}.", it.id, lines.join(", "));
+    }
+    let others: Vec<_> = own.iter().filter_map(|line| line.statement_id).collect();
+    let why = if own.is_empty() {
+        "it has no lines, since it never was payable".to_owned()
+    } else if let [other, ..] = others[..] {
+        format!("its lines are on invoice {other}")
+    } else if it.standing.status == ConversionStatus::Pending {
+        "it is pending, and comes on an invoice once it is approved".to_owned()
+    } else {
+        "its lines are on none yet: the next one that ends after them has them".to_owned()
+    };
+    format!("Invoice {id} has no line of conversion {}: {why}.", it.id)
 }

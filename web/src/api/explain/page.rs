@@ -21,7 +21,7 @@ pub(super) fn page(explained: &Explained, date: &str, zone: &str) -> String {
         }
         html.push_str("</ul>\n");
     }
-    write!(html, "<p class=\"m\">As of {}; dates are {}.</p></body></html>\n", escape(date), escape(zone))
+    writeln!(html, "<p class=\"m\">As of {}; dates are {}.</p></body></html>", escape(date), escape(zone))
         .expect("writing to a string");
     html
 }
