@@ -17,6 +17,7 @@ mod conversion_writer;
 mod delimited;
 mod deliver;
 mod erase;
+mod explain;
 mod facts;
 mod failure;
 mod fingerprints;
@@ -97,6 +98,10 @@ pub use clock::Clock;
 pub use close_statement::CloseStatementError;
 pub use conversion_writer::ConversionWriter;
 pub use deliver::Deliverer;
+pub use explain::{
+    Chapter, Explain, ExplainError, Explained, ExplainedAttempt, ExplainedConversion,
+    ROWS_MAX as EXPLAIN_ROWS_MAX, Routing, RoutingStep,
+};
 pub use failure::Failure;
 pub use import_conversions::{
     ImportConversions, ImportError, Imported, ImportedRow, ROWS_MAX as IMPORT_ROWS_MAX, RowOutcome, RowReason,

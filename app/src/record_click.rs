@@ -14,7 +14,7 @@ use domain::ids::{CampaignId, ClickId, OfferId};
 use domain::network::{Network, Offer};
 use domain::routing::{Decision, Link, Situation, Target, Unattributable};
 use domain::targeting::Visitor;
-use domain::tokens::Token;
+use domain::tokens::{Token, UrlTemplate};
 use jiff::Timestamp;
 use journal::AppendError;
 
@@ -351,6 +351,14 @@ fn resolve_deep_link(target: &Target<'_>, click: &Click, deep_link: &str) -> Opt
         return None;
     }
     deep_link::resolve(deep_link, &target.offer.deep_link_hosts, |token| value(token, click))
+}
+
+/// Where a click was sent, with every token expanded as far as its value is still kept; none is the built-in page.
+pub(crate) fn expanded(click: &Click) -> Option<String> {
+    let template = UrlTemplate::lenient(&click.redirect_url).ok();
+    let url =
+        template.map_or_else(|| click.redirect_url.clone(), |it| it.expand(|token| value(token, click)));
+    Some(url).filter(|it| !it.is_empty())
 }
 
 /// A token's value at the time of the click; before the click has its id that is empty.

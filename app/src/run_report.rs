@@ -204,7 +204,7 @@ impl Sources {
             if !filters.iter().all(|it| it.admits(&of(it.attribute))) {
                 return;
             }
-            let Some(period) = period_of(periods, shown.key.hour) else { return };
+            let Some(period) = period_of(periods, shown.key.quarter) else { return };
             let values = attributes.iter().map(|it| of(*it)).collect();
             let currency = currencies.of_offer(shown.key.offer_id);
             counted.add_impressions(GroupKey { period, values, currency }, shown.count);

@@ -5,6 +5,7 @@ mod check;
 mod config;
 mod demo;
 mod erase;
+mod explain;
 mod import;
 mod key;
 mod lint_url;
@@ -51,6 +52,8 @@ pub enum Command {
     LintUrl(lint_url::LintUrl),
     /// Have deliveries made again: those that are held, or others by their state.
     Replay(replay::Replay),
+    /// Explain what became of a click, a call, a conversion or a delivery, or why nothing did.
+    Explain(explain::Explain),
     /// Erase the visitors' data of clicks.
     Erase(erase::Erase),
 }
@@ -68,6 +71,7 @@ impl Command {
             Self::Import(import) => import.run(),
             Self::LintUrl(lint_url) => lint_url.run(),
             Self::Replay(replay) => replay.run(),
+            Self::Explain(explain) => explain.run(),
             Self::Erase(erase) => erase.run(),
         }
     }

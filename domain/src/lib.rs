@@ -20,6 +20,7 @@ pub mod dialect;
 pub mod entry;
 pub mod event;
 pub mod example;
+pub mod explanation;
 pub mod grouping;
 pub mod ids;
 pub mod impression;

@@ -297,6 +297,29 @@ pub enum Unsuitable {
     PayoutToAdvertiser,
 }
 
+/// What keeps a postback from firing, in the order it is looked at: of several the first is told.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Obstacle {
+    /// It is switched off.
+    Inactive,
+    /// It is for another offer.
+    OtherOffer,
+    /// It is for another campaign.
+    OtherCampaign,
+    /// It is for another event.
+    OtherEvent,
+    /// What happened is not what it fires on.
+    OtherCause,
+    /// A browser carries it, and none waited.
+    NoBrowser,
+    /// It is not for conversions that stand so.
+    OtherStatus,
+    /// The payout is below its minimum.
+    PayoutTooLow,
+    /// The conversion is not in its share.
+    OutsideShare,
+}
+
 impl Postback {
     /// Whether it is a postback or a webhook.
     pub fn kind(&self) -> EntityKind {
@@ -335,16 +358,39 @@ impl Postback {
         after: Standing,
         in_browser: bool,
     ) -> bool {
+        self.obstacle(conversion, before, after, in_browser).is_none()
+    }
+
+    /// What keeps a conversion that comes to stand so from firing it; none where it fires.
+    pub fn obstacle(
+        &self,
+        conversion: &Conversion,
+        before: Option<Standing>,
+        after: Standing,
+        in_browser: bool,
+    ) -> Option<Obstacle> {
         let PostbackConditions { statuses, min_payout, share_percent } = &self.conditions;
-        self.status == PostbackStatus::Active
-            && self.fire_on.fires(before, after)
-            && (in_browser || !self.postback_type.is_for_browsers())
-            && self.offer_id.is_none_or(|it| it == conversion.offer_id)
-            && self.campaign_id.is_none_or(|it| Some(it) == conversion.campaign_id)
-            && self.event_id.is_none_or(|it| it == conversion.event_id)
-            && (statuses.is_empty() || statuses.contains(&after.status))
-            && min_payout.is_none_or(|min| after.worth().payout >= min)
-            && share_percent.is_none_or(|share| self.is_in_share(conversion, share))
+        if self.status != PostbackStatus::Active {
+            Some(Obstacle::Inactive)
+        } else if self.offer_id.is_some_and(|it| it != conversion.offer_id) {
+            Some(Obstacle::OtherOffer)
+        } else if self.campaign_id.is_some_and(|it| Some(it) != conversion.campaign_id) {
+            Some(Obstacle::OtherCampaign)
+        } else if self.event_id.is_some_and(|it| it != conversion.event_id) {
+            Some(Obstacle::OtherEvent)
+        } else if !self.fire_on.fires(before, after) {
+            Some(Obstacle::OtherCause)
+        } else if !in_browser && self.postback_type.is_for_browsers() {
+            Some(Obstacle::NoBrowser)
+        } else if !statuses.is_empty() && !statuses.contains(&after.status) {
+            Some(Obstacle::OtherStatus)
+        } else if min_payout.is_some_and(|min| after.worth().payout < min) {
+            Some(Obstacle::PayoutTooLow)
+        } else if share_percent.is_some_and(|share| !self.is_in_share(conversion, share)) {
+            Some(Obstacle::OutsideShare)
+        } else {
+            None
+        }
     }
 
     /// The same conversions of a hundred for every cause, and others for every postback.

@@ -4,7 +4,7 @@ use domain::click::Click;
 use domain::conversion::{Conversion, ConversionCall, Refusal, Terms};
 use domain::conversion_query::{ConversionPage, ConversionQuery};
 use domain::details::Door;
-use domain::ids::{BatchId, ClickId, ConversionId, EventId, KeyId, OfferId};
+use domain::ids::{AttemptId, BatchId, ClickId, ConversionId, EventId, KeyId, OfferId};
 use domain::status::ConversionStatus;
 use jiff::Timestamp;
 
@@ -91,6 +91,37 @@ pub struct Attempt {
     pub raw: String,
 }
 
+/// An attempt with its number.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeptAttempt {
+    /// Its number; they grow in the order of recording.
+    pub id: AttemptId,
+    /// The attempt.
+    pub attempt: Attempt,
+}
+
+/// By what attempts are found. An empty text finds none.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AttemptKey {
+    /// By their number.
+    Id(AttemptId),
+    /// By the click they named, as sent or in either case.
+    Click(String),
+    /// By the transaction they named.
+    UniqueId(String),
+}
+
+/// By what conversions are found. An empty text finds none.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ConversionKey {
+    /// By their click.
+    Click(ClickId),
+    /// By the advertiser's transaction, on any offer.
+    UniqueId(String),
+    /// By the advertiser's order reference.
+    OrderId(String),
+}
+
 /// Conversions, attempts, and the questions about them.
 pub trait ConversionBook {
     /// Records conversion calls, each exactly once per key (offer, event, `unique_id`), for ever and
@@ -108,6 +139,12 @@ pub trait ConversionBook {
 
     /// The attempts that named this click, as sent, oldest first.
     fn list_attempts(&self, click_id: &str) -> Result<Vec<Attempt>, LedgerError>;
+
+    /// The attempts known by that, oldest first, `limit` at most.
+    fn list_attempts_by(&self, key: &AttemptKey, limit: u32) -> Result<Vec<KeptAttempt>, LedgerError>;
+
+    /// The conversions known by that, by number, `limit` at most.
+    fn list_conversions_by(&self, key: &ConversionKey, limit: u32) -> Result<Vec<Conversion>, LedgerError>;
 
     /// The conversion of that number.
     fn find_conversion(&self, id: ConversionId) -> Result<Option<Conversion>, LedgerError>;

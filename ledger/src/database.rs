@@ -10,8 +10,9 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use domain::ids::{
-    AdvertiserId, AffiliateId, BatchId, CampaignId, CapId, ChangeId, ClickId, ConversionId, CreativeId,
-    EventId, KeyId, LandingPageId, NodeNumber, OfferId, PostbackId, PriceRuleId, RuleId, StatementId,
+    AdvertiserId, AffiliateId, AttemptId, BatchId, CampaignId, CapId, ChangeId, ClickId, ConversionId,
+    CreativeId, EventId, KeyId, LandingPageId, NodeNumber, OfferId, PostbackId, PriceRuleId, RuleId,
+    StatementId,
 };
 use domain::money::{Amount, ExchangeRate};
 use jiff::Timestamp;
@@ -158,6 +159,7 @@ macro_rules! ids {
 ids!(
     AdvertiserId,
     AffiliateId,
+    AttemptId,
     BatchId,
     CampaignId,
     CapId,

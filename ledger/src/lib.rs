@@ -34,7 +34,9 @@ mod verify;
 pub use adjustments::{Adjusted, AdjustmentBook, AdjustmentFilter, Author, EntryFilter, NotAdjusted, Order};
 pub use batches::{Batch, BatchBook, BatchType, Undone};
 pub use changes::{Change, ChangeBook, ChangeFilter, ChangePage, Changed, FactTimes};
-pub use conversions::{Attempt, ConversionBook, Recorded, Stated, Submission};
+pub use conversions::{
+    Attempt, AttemptKey, ConversionBook, ConversionKey, KeptAttempt, Recorded, Stated, Submission,
+};
 pub use deliveries::{
     Claim, Claimed, DeliveryBook, DeliveryCounts, DeliveryFilter, DueReceiver, Finished, Replayed,
 };

@@ -17,11 +17,13 @@ mod deliveries;
 mod entries;
 mod events;
 mod exchange_rates;
+mod explain;
 mod fields;
 mod import;
 mod landing_pages;
 mod offer_events;
 mod offers;
+mod paper;
 mod parties;
 mod postbacks;
 mod price_rules;
@@ -52,6 +54,8 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/api/2/conversions.json", get(conversions::list))
         .route("/api/2/update_conversion.json", post(adjustments::update))
         .route("/api/2/adjust_conversions.json", post(adjustments::adjust_all))
+        .route("/api/2/explain.json", get(explain::json))
+        .route("/api/2/explain.html", get(explain::html))
         .route("/api/2/adjustments.json", get(adjustments::list))
         .route("/api/2/changes.json", get(changes::list))
         .route("/api/2/entries.json", get(entries::list))

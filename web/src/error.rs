@@ -3,9 +3,9 @@
 use std::any::Any;
 
 use app::{
-    ADJUSTED_MAX, AdjustConversionError, AdjustConversionsError, ChangeError, CloseStatementError, Failure,
-    ImportError, NotClosed, RecordClickError, RecordConversionError, ReportError, TestPostbackError,
-    UndoBatchError,
+    ADJUSTED_MAX, AdjustConversionError, AdjustConversionsError, ChangeError, CloseStatementError,
+    ExplainError, Failure, ImportError, NotClosed, RecordClickError, RecordConversionError, ReportError,
+    TestPostbackError, UndoBatchError,
 };
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -351,6 +351,21 @@ impl From<AdjustConversionsError> for ApiError {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_many_conversions", message)
             }
             AdjustConversionsError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ExplainError> for ApiError {
+    fn from(error: ExplainError) -> Self {
+        let not_found =
+            |code, what, why| Self::new(StatusCode::NOT_FOUND, code, format!("{what} Not Found: {why}"));
+        match error {
+            ExplainError::UnknownClick(why) => not_found("click_not_found", "Click", why),
+            ExplainError::UnknownConversion(why) => not_found("conversion_not_found", "Conversion", why),
+            ExplainError::Unknown(why) => {
+                Self::new(StatusCode::NOT_FOUND, "not_found", format!("Not Found: {why}"))
+            }
+            ExplainError::Failure(failure) => failure.into(),
         }
     }
 }

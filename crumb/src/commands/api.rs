@@ -100,20 +100,52 @@ impl Api {
         query: &[(&str, String)],
         (kind, body): (&str, &[u8]),
     ) -> anyhow::Result<Value> {
-        let url = format!("http://{}/api/2/{endpoint}.json", self.address);
-        for _ in 0..TRIES {
+        let url = self.url(endpoint);
+        let (status, text) = self.call(|| {
             let request = self.agent.post(&url).header("X-Api-Key", &self.key.secret);
             let request = query.iter().fold(request, |request, (name, value)| request.query(*name, value));
-            let sent = request.header("Content-Type", kind).send(body);
-            let mut answer = sent.map_err(|error| self.elsewhere(&error.to_string()))?;
+            request.header("Content-Type", kind).send(body)
+        })?;
+        if status == 200 { read(&text) } else { bail!("{}", told(&text)) }
+    }
+
+    /// Asks an endpoint and returns what a success says, or where there is nothing of the kind (404), what is
+    /// said of that. A server that is busy is asked again.
+    pub(super) fn get(
+        &self,
+        endpoint: &str,
+        query: &[(&str, String)],
+    ) -> anyhow::Result<Result<Value, String>> {
+        let url = self.url(endpoint);
+        let (status, text) = self.call(|| {
+            let request = self.agent.get(&url).header("X-Api-Key", &self.key.secret);
+            query.iter().fold(request, |request, (name, value)| request.query(*name, value)).call()
+        })?;
+        match status {
+            200 => read(&text).map(Ok),
+            404 => Ok(Err(told(&text))),
+            _ => bail!("{}", told(&text)),
+        }
+    }
+
+    fn url(&self, endpoint: &str) -> String {
+        format!("http://{}/api/2/{endpoint}.json", self.address)
+    }
+
+    /// Calls until the server is not too busy: the status of its answer, and the answer.
+    fn call(
+        &self,
+        send: impl Fn() -> Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> anyhow::Result<(u16, String)> {
+        for _ in 0..TRIES {
+            let mut answer = send().map_err(|error| self.elsewhere(&error.to_string()))?;
             let status = answer.status().as_u16();
             let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
             let text = text.context("the server's answer broke off")?;
             match status {
-                200 => return serde_json::from_str(&text).context("the server's answer is no JSON"),
                 429 | 503 => std::thread::sleep(PAUSE),
                 401 | 403 => return Err(self.elsewhere("it does not know the keys of this data folder")),
-                _ => bail!("{}", told(&text)),
+                _ => return Ok((status, text)),
             }
         }
         bail!("the server at {} has been too busy for a minute", self.address)
@@ -163,6 +195,10 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => (Ipv6Addr::LOCALHOST, listen.port()).into(),
         _ => listen,
     }
+}
+
+fn read(text: &str) -> anyhow::Result<Value> {
+    serde_json::from_str(text).context("the server's answer is no JSON")
 }
 
 /// What a failure says.

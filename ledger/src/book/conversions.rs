@@ -15,7 +15,9 @@ use domain::pricing::PriceSource;
 
 use super::Book;
 use crate::LedgerError;
-use crate::conversions::{Attempt, ConversionBook, Recorded, Submission};
+use crate::conversions::{
+    Attempt, AttemptKey, ConversionBook, ConversionKey, KeptAttempt, Recorded, Submission,
+};
 use crate::database::{Database, Record, Session, Value, all, one, values};
 
 impl<D: Database> ConversionBook for Book<D> {
@@ -44,6 +46,43 @@ impl<D: Database> ConversionBook for Book<D> {
     fn list_attempts(&self, click_id: &str) -> Result<Vec<Attempt>, LedgerError> {
         let sql = "-- list_attempts\nSELECT * FROM attempts WHERE click_id = ?1 ORDER BY attempt_id";
         self.database.read(|session| all(session, sql, values![click_id], read_attempt))
+    }
+
+    fn list_attempts_by(&self, key: &AttemptKey, limit: u32) -> Result<Vec<KeptAttempt>, LedgerError> {
+        let (wanted, mut values) = match key {
+            AttemptKey::Id(id) => ("attempt_id = ?1", values![*id]),
+            AttemptKey::Click(id) => (
+                "click_id IN (?1, ?2, ?3) AND click_id <> ''",
+                values![id, id.to_ascii_lowercase(), id.to_ascii_uppercase()],
+            ),
+            AttemptKey::UniqueId(id) => ("unique_id = ?1 AND unique_id <> ''", values![id]),
+        };
+        values.push(limit.into());
+        // The plus keeps them from being looked through in their order instead of being found.
+        let sql = format!(
+            "-- list_attempts_by\nSELECT * FROM attempts WHERE {wanted} ORDER BY +attempt_id LIMIT ?{}",
+            values.len()
+        );
+        self.database.read(|session| all(session, &sql, values, read_kept_attempt))
+    }
+
+    fn list_conversions_by(&self, key: &ConversionKey, limit: u32) -> Result<Vec<Conversion>, LedgerError> {
+        let (wanted, mut values) = match key {
+            ConversionKey::Click(id) => ("click_id = ?1", values![*id]),
+            // Every conversion has the call that it came from: that is what is found by its transaction.
+            ConversionKey::UniqueId(id) => (
+                "conversion_id IN (SELECT conversion_id FROM attempts \
+                 WHERE unique_id = ?1 AND unique_id <> '' AND outcome = 'recorded')",
+                values![id],
+            ),
+            ConversionKey::OrderId(id) => ("order_id = ?1 AND order_id <> ''", values![id]),
+        };
+        values.push(limit.into());
+        let sql = format!(
+            "-- list_conversions_by\nSELECT * FROM conversions WHERE {wanted} ORDER BY +conversion_id LIMIT ?{}",
+            values.len()
+        );
+        self.database.read(|session| all(session, &sql, values, read_conversion))
     }
 
     fn find_conversion(&self, id: ConversionId) -> Result<Option<Conversion>, LedgerError> {
@@ -115,6 +154,10 @@ fn read_attempt(record: &Record) -> Result<Attempt, LedgerError> {
         event_id: row.get("event_id")?,
         batch_id: row.get("batch_id")?,
     })
+}
+
+fn read_kept_attempt(record: &Record) -> Result<KeptAttempt, LedgerError> {
+    Ok(KeptAttempt { id: record.of("attempts").get("attempt_id")?, attempt: read_attempt(record)? })
 }
 
 pub(super) fn read_conversion(record: &Record) -> Result<Conversion, LedgerError> {

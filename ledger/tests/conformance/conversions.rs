@@ -7,7 +7,7 @@ use domain::conversion_query::{ConversionFilter, ConversionQuery, ConversionSort
 use domain::ids::{AdvertiserId, AffiliateId, ConversionId, OfferId};
 use domain::status::ConversionStatus;
 use jiff::{SignedDuration, Timestamp};
-use ledger::{Ledger, Recorded, Submission};
+use ledger::{AttemptKey, ConversionKey, Ledger, Recorded, Submission};
 
 use crate::sample::{Open, amount, at, click, record, submission, submission_in, with_campaign};
 
@@ -115,6 +115,63 @@ pub fn a_refused_call_leaves_its_attempt_with_its_reason(open: Open<'_>) {
         let attempts = open().list_attempts(&submission.call.click_id).expect("listed");
         assert_eq!(attempts.iter().map(|it| it.outcome.as_str()).collect::<Vec<_>>(), [outcome]);
         assert_eq!(attempts[0].unique_id, "ORD-1");
+    }
+}
+
+pub fn attempts_are_found_by_number_click_and_transaction(open: Open<'_>) {
+    let ledger = open();
+    let sent = [submission(2, "ORD-1"), submission(2, "ORD-2"), submission(4, "ORD-1"), submission(4, "")];
+    for submission in &sent {
+        record(&*ledger, submission);
+    }
+    let list = |key: &AttemptKey, limit| open().list_attempts_by(key, limit).expect("listed");
+    let found = |key: &AttemptKey, limit| -> Vec<(String, String)> {
+        let known = |it: ledger::KeptAttempt| (it.attempt.unique_id, it.attempt.outcome);
+        list(key, limit).into_iter().map(known).collect()
+    };
+    let pair = |unique_id: &str, outcome: &str| (unique_id.to_owned(), outcome.to_owned());
+    let by_click = AttemptKey::Click(sent[0].call.click_id.to_ascii_uppercase());
+    assert_eq!(found(&by_click, 9), [pair("ORD-1", "recorded"), pair("ORD-2", "recorded")]);
+    assert_eq!(found(&by_click, 1), [pair("ORD-1", "recorded")]);
+    let by_transaction = AttemptKey::UniqueId("ORD-1".into());
+    assert_eq!(found(&by_transaction, 9), [pair("ORD-1", "recorded"), pair("ORD-1", "duplicate_conversion")]);
+    let last = list(&by_transaction, 9).pop().expect("two");
+    assert_eq!(list(&AttemptKey::Id(last.id), 9), [last]);
+    let mut nameless = submission(6, "");
+    (nameless.call.click_id, nameless.click) = (String::new(), None);
+    record(&*ledger, &nameless);
+    for none in [AttemptKey::Click(String::new()), AttemptKey::UniqueId(String::new())] {
+        assert_eq!(found(&none, 9), []);
+    }
+}
+
+pub fn conversions_are_found_by_click_transaction_and_order(open: Open<'_>) {
+    let ledger = open();
+    let with_order = |number, unique_id: &str, order_id: &str| {
+        let mut submission = submission(number, unique_id);
+        submission.call.order_id = order_id.into();
+        submission
+    };
+    let sent = [
+        with_order(2, "ORD-1", "A"),
+        with_order(2, "ORD-2", "B"),
+        with_order(4, "ORD-3", "A"),
+        with_order(6, "", ""),
+    ];
+    let ids: Vec<_> = sent.iter().map(|it| new(record(&*ledger, it)).id).collect();
+    // A duplicate names the transaction too, and is no conversion.
+    record(&*ledger, &submission(8, "ORD-3"));
+    let found = |key: ConversionKey, limit| -> Vec<ConversionId> {
+        let found = open().list_conversions_by(&key, limit).expect("listed");
+        found.into_iter().map(|it| it.id).collect()
+    };
+    assert_eq!(found(ConversionKey::Click(click(2).id), 9), ids[..2]);
+    assert_eq!(found(ConversionKey::Click(click(2).id), 1), ids[..1]);
+    assert_eq!(found(ConversionKey::Click(click(8).id), 9), []);
+    assert_eq!(found(ConversionKey::UniqueId("ORD-3".into()), 9), [ids[2]]);
+    assert_eq!(found(ConversionKey::OrderId("A".into()), 9), [ids[0], ids[2]]);
+    for none in [ConversionKey::UniqueId(String::new()), ConversionKey::OrderId(String::new())] {
+        assert_eq!(found(none, 9), []);
     }
 }
 

@@ -94,6 +94,8 @@ promises! {
     conversions::a_batch_of_many_offers_waits_for_no_other_for_ever,
     conversions::what_is_recorded_is_there_after_opening_again,
     conversions::a_click_tells_its_first_conversion,
+    conversions::attempts_are_found_by_number_click_and_transaction,
+    conversions::conversions_are_found_by_click_transaction_and_order,
     conversions::every_text_comes_back_as_it_was_but_for_zero,
     conversions::every_sort_pages_through_each_conversion_once,
     conversions::filters_count_and_list_the_same_rows,

@@ -56,7 +56,7 @@ struct Updated {
 
 /// An adjustment. Revenue, and who made it, are left out for those who may not see it.
 #[derive(Serialize)]
-struct AdjustmentView {
+pub(super) struct AdjustmentView {
     conversion_id: u64,
     adjustment: u32,
     offer_id: u32,
@@ -80,7 +80,7 @@ struct StandingView {
     revenue: Option<Money>,
 }
 
-fn view(web: &Web, adjustment: Adjustment, revenue: bool) -> AdjustmentView {
+pub(super) fn view(web: &Web, adjustment: Adjustment, revenue: bool) -> AdjustmentView {
     let standing = |standing: Standing| {
         let Worth { payout, revenue: due } = standing.worth();
         StandingView {

@@ -39,7 +39,7 @@ struct Page {
 }
 
 #[derive(Serialize)]
-struct DeliveryView {
+pub(super) struct DeliveryView {
     delivery_id: String,
     conversion_id: u64,
     postback_id: u32,
@@ -65,7 +65,7 @@ struct TryView {
     response: Option<String>,
 }
 
-fn view(web: &Web, row: DeliveryRow) -> DeliveryView {
+pub(super) fn view(web: &Web, row: DeliveryRow) -> DeliveryView {
     let DeliveryRow { delivery, tries, postback } = row;
     let saved = || postback.as_ref().map(|it| mask(it.url.as_str())).unwrap_or_default();
     let is_due = delivery.status == DeliveryStatus::Due;

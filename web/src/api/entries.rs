@@ -23,7 +23,7 @@ struct Page {
 
 /// A line, with its amount as the books have it.
 #[derive(Serialize)]
-struct EntryView {
+pub(super) struct EntryView {
     conversion_id: u64,
     adjustment: u32,
     offer_id: u32,
@@ -37,7 +37,7 @@ struct EntryView {
     invoice_id: Option<u64>,
 }
 
-fn view(web: &Web, entry: &Entry) -> EntryView {
+pub(super) fn view(web: &Web, entry: &Entry) -> EntryView {
     let (affiliate_id, advertiser_id) = match Party::of(entry.line.account, entry.party_id) {
         Some(Party::Affiliate(id)) => (Some(id.0), None),
         Some(Party::Advertiser(id)) => (None, Some(id.0)),

@@ -35,7 +35,7 @@ struct Page {
 }
 
 #[derive(Serialize)]
-struct PriceRuleView {
+pub(super) struct PriceRuleView {
     price_rule_id: u32,
     price_rule_version: u32,
     offer_id: u32,
@@ -49,7 +49,7 @@ struct PriceRuleView {
     price: PriceView,
 }
 
-fn view(rule: &PriceRule) -> PriceRuleView {
+pub(super) fn view(rule: &PriceRule) -> PriceRuleView {
     let condition = |it: &PriceCondition| (it.target().to_owned(), it.values().into());
     PriceRuleView {
         price_rule_id: rule.id.0,

@@ -34,7 +34,7 @@ struct Page {
 }
 
 #[derive(Serialize)]
-struct RuleView {
+pub(super) struct RuleView {
     rule_id: u32,
     rule_version: u32,
     offer_id: u32,
@@ -49,7 +49,7 @@ struct RuleView {
     redirect: RedirectView,
 }
 
-fn view(rule: &Rule) -> RuleView {
+pub(super) fn view(rule: &Rule) -> RuleView {
     let condition = |it: &Condition| (it.target().to_owned(), it.values().into());
     RuleView {
         rule_id: rule.id.0,

@@ -19,6 +19,7 @@ use jiff::{Timestamp, ToSpan};
 use serde::Serialize;
 
 use super::clicks::range;
+use super::paper;
 use super::parties::{PartyView, account, party, party_view};
 use super::view::{Answer, Money};
 use crate::Web;
@@ -157,10 +158,7 @@ pub(super) async fn csv(State(web): State<Web>, keyed: Keyed) -> Answer {
 pub(super) async fn html(State(web): State<Web>, keyed: Keyed) -> Answer {
     let Keyed { caller, params, .. } = keyed;
     let (row, lines) = read(&web, &caller, &params).await?;
-    // Nothing on it comes from elsewhere, whatever a text on it says.
-    let policy = "default-src 'none'; style-src 'unsafe-inline'";
-    let policy = (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-    Ok(streamed(lines, page::Page::new(web, row), "text/html; charset=utf-8", policy))
+    Ok(streamed(lines, page::Page::new(web, row), "text/html; charset=utf-8", paper::policy()))
 }
 
 async fn read(
