@@ -5,11 +5,11 @@
 mod question;
 mod sources;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::num::NonZero;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
 use domain::archive_query::ClickFilter;
@@ -81,7 +81,8 @@ fn count(folder: &Folder, question: &Question<'_>, tasks: &[Task]) -> Result<Gro
     thread::scope(|scope| {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         let own = work();
-        let others: Vec<_> = others.into_iter().map(|it| it.join().expect("counting does not panic")).collect();
+        let others: Vec<_> =
+            others.into_iter().map(|it| it.join().expect("counting does not panic")).collect();
         let mut groups = own?;
         for other in others {
             groups.merge(other?)?;

@@ -14,9 +14,9 @@ use domain::segment::Segment;
 use parquet::file::metadata::KeyValue;
 
 pub(crate) use read::SegmentReader;
-pub(crate) use scan::hosts_of;
 pub use rewrite::Blank;
 pub(crate) use rewrite::rewrite;
+pub(crate) use scan::hosts_of;
 pub(crate) use verify::{Counts, verify};
 pub(crate) use write::write;
 

@@ -97,6 +97,15 @@ impl Codes {
         }
     }
 
+    /// Whether all codes are below `values`.
+    pub fn are_below(&self, values: usize) -> bool {
+        match self {
+            Self::Narrow(codes) => codes.iter().max().is_none_or(|it| usize::from(*it) < values),
+            Self::Wide(codes) => codes.iter().max().is_none_or(|it| usize::from(*it) < values),
+            Self::Full(codes) => codes.iter().max().is_none_or(|it| (*it as usize) < values),
+        }
+    }
+
     /// Hands each code of `rows` to `take`, with its place among them.
     pub fn each(&self, rows: Range<usize>, mut take: impl FnMut(usize, usize)) {
         match self {

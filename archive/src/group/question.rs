@@ -112,7 +112,8 @@ impl<'q> Question<'q> {
     /// Whether the catalogue leaves it possible that wanted clicks are in the segment.
     pub fn may_match(&self, segment: &Segment) -> bool {
         self.filters.iter().all(|(at, values)| {
-            let mut ids = values.iter().filter_map(|it| if let Value::Id(id) = it { Some(*id) } else { None });
+            let mut ids =
+                values.iter().filter_map(|it| if let Value::Id(id) = it { Some(*id) } else { None });
             match self.attributes[*at] {
                 Attribute::Offer => ids.any(|id| segment.rows_of_offer(OfferId(id)) > 0),
                 Attribute::Affiliate => ids.any(|id| segment.rows_of_affiliate(AffiliateId(id)) > 0),
