@@ -57,7 +57,7 @@ impl Codes {
         const FEW: &str = "a code is below the number of values";
         match values {
             0..=0x100 => Self::Narrow(codes.into_iter().map(|it| u8::try_from(it).expect(FEW)).collect()),
-            0..=0x1_0000 => Self::Wide(codes.into_iter().map(|it| u16::try_from(it).expect(FEW)).collect()),
+            0x101..=0x1_0000 => Self::Wide(codes.into_iter().map(|it| u16::try_from(it).expect(FEW)).collect()),
             _ => Self::Full(codes),
         }
     }
@@ -485,7 +485,9 @@ fn put_keys<K: Key>(rows: &Range<usize>, bits: &[u32], sources: &[Source<'_>], k
         match source {
             Source::Fixed(code) => {
                 let part = K::from(*code) << shift;
-                keys.iter_mut().for_each(|key| *key |= part);
+                for key in keys.iter_mut() {
+                    *key |= part;
+                }
             }
             Source::By(codes, to) => {
                 codes.each(rows.clone(), |at, code| keys[at] |= K::from(to[code]) << shift);
@@ -618,8 +620,8 @@ mod tests {
     fn more_dimensions_than_a_machine_word_has_room_for_are_grouped_all_the_same() {
         let mut groups = Groups::<Rows>::new(12, 1000);
         for row in 0..1000_u32 {
-            let codes: Vec<u32> =
-                (0..12).map(|at| groups.code(at, &Value::Id(row.wrapping_mul(at as u32 + 1)))).collect();
+            let values = (1..=12).map(|at| Value::Id(row.wrapping_mul(at))).enumerate();
+            let codes: Vec<u32> = values.map(|(at, value)| groups.code(at, &value)).collect();
             groups.group(&codes).expect("a thousand").merge(&Rows(u64::from(row) + 1));
         }
         let (columns, rows) = groups.table().expect("a thousand");
