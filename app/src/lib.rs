@@ -18,6 +18,7 @@ mod cubes;
 mod delimited;
 mod deliver;
 mod erase;
+mod facts;
 mod failure;
 mod fingerprints;
 mod import_columns;
@@ -51,6 +52,7 @@ mod record_conversions;
 mod record_pixel;
 mod record_server_click;
 mod retain;
+mod run_report;
 #[cfg(test)]
 mod sample;
 mod seal;
@@ -120,6 +122,7 @@ pub use record_click::{NotSent, Remember, Sent, Visit};
 pub use record_conversion::{RecordConversionError, RecordedConversion, SentCall};
 pub use record_pixel::{HandedOut, PixelCall, RecordedPixel};
 pub use record_server_click::{RecordClickError, ServerClick};
+pub use run_report::{Report, ReportError, default_metrics};
 pub use seal::Sealer;
 pub use suppress::{BadValues, Suppressed};
 pub use test_postback::{CalledTest, PostbackTest, TestPostback, TestPostbackError, TestedPostback};
@@ -161,6 +164,8 @@ pub struct Settings {
     pub conversions_waiting_max: usize,
     /// Questions answered at the same time; further ones wait for a moment, then are told to retry.
     pub questions_max: usize,
+    /// Memory for conversions that reports have read, in bytes.
+    pub report_conversions_bytes: u64,
     /// How strangers are called.
     pub outbound: outbound::Options,
     /// How long to wait after each failed try of a delivery.
@@ -190,6 +195,7 @@ pub struct App {
     keys: ArcSwap<HashMap<KeyHash, Key>>,
     keys_version: std::sync::atomic::AtomicU64,
     conversions: conversion_writer::Queue,
+    facts: Arc<facts::Facts>,
     impressions: impressions::ImpressionCounter,
     questions: Arc<Semaphore>,
     downloads: Arc<Semaphore>,

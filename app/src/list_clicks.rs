@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::access::Caller;
-use domain::archive_query::{ClickFilter, ClickPage};
+use domain::archive_query::{ClickFilter, ClickPage, ClickSearch};
 use domain::click::Click;
 use domain::ids::{AffiliateId, ClickId, ConversionId, OfferId};
+use domain::money::Currency;
 use jiff::{Timestamp, ToSpan};
+use ledger::Ledger;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::failure::blocking;
+use crate::run_report::{Currencies, narrow};
 use crate::{App, Failure};
 
 /// How long a question waits for its turn before it is told to come back.
@@ -70,12 +73,32 @@ impl App {
                     archive.list(&filter(&question, affiliate_id, now), question.offset, question.limit)?
                 }
             };
-            let ids: Vec<_> = clicks.iter().map(|it| it.id).collect();
-            let conversions = ledger.find_conversions_of(&ids)?;
-            let row = |(click, conversion_id)| ClickRow { click, conversion_id };
-            Ok(ClickList { total, rows: clicks.into_iter().zip(conversions).map(row).collect() })
+            listed(&*ledger, ClickPage { total, clicks })
         })
         .await
+    }
+
+    /// Lists clicks by whatever they have, and by the currency of their offers: what is under a report's
+    /// figure. Every click of the range is looked at.
+    pub async fn search_clicks(
+        &self,
+        caller: &Caller,
+        mut search: ClickSearch,
+        currency: Option<Currency>,
+        offset: u64,
+        limit: usize,
+    ) -> Result<ClickList, Failure> {
+        let view = caller.may_read()?;
+        if let Some(own) = view.affiliate_id {
+            narrow(&mut search.filters, own)?;
+        }
+        if let Some(currency) = currency {
+            let currencies = Currencies::of(&self.network.load(), self.settings.currency);
+            search.filters.push(currencies.filter(currency));
+        }
+        let _turn = self.turn().await?;
+        let (archive, ledger) = (Arc::clone(&self.archive), Arc::clone(&self.ledger));
+        blocking(move || listed(&*ledger, archive.search(&search, offset, limit)?)).await
     }
 
     /// A turn to ask: questions are bounded, so that they never crowd out what visitors wait for.
@@ -88,6 +111,14 @@ impl App {
     pub(crate) async fn download(&self) -> Result<OwnedSemaphorePermit, Failure> {
         turn_of(&self.downloads).await
     }
+}
+
+/// Clicks with what became of them.
+fn listed(ledger: &dyn Ledger, page: ClickPage) -> Result<ClickList, Failure> {
+    let ids: Vec<_> = page.clicks.iter().map(|it| it.id).collect();
+    let conversions = ledger.find_conversions_of(&ids)?;
+    let row = |(click, conversion_id)| ClickRow { click, conversion_id };
+    Ok(ClickList { total: page.total, rows: page.clicks.into_iter().zip(conversions).map(row).collect() })
 }
 
 pub(crate) async fn turn_of(turns: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Failure> {

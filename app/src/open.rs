@@ -20,6 +20,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::agents::Agents;
 use crate::deliver::DeliverySettings;
+use crate::facts::Facts;
 use crate::nodes::own_segments;
 use crate::pixel_limit::PixelLimit;
 use crate::places::{PlaceFileError, PlaceFiles, Places};
@@ -214,6 +215,7 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
         keys_version: 0.into(),
         conversions,
         impressions,
+        facts: Arc::new(Facts::new(settings.report_conversions_bytes)),
         questions: Arc::new(Semaphore::new(settings.questions_max)),
         downloads: Arc::new(Semaphore::new(DOWNLOADS_MAX)),
         imports: Arc::new(Semaphore::new(1)),

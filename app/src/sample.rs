@@ -63,6 +63,7 @@ pub(crate) fn open_in(folder: &Path) -> Opened {
             recent_bytes_max: 1 << 20,
             conversions_waiting_max: 1,
             questions_max: 2,
+            report_conversions_bytes: 1 << 20,
             outbound: outbound::Options::default(),
             retry_schedule: RetrySchedule(Vec::new()),
             delivery_workers: 4,

@@ -16,6 +16,7 @@ mod recents;
 pub mod record;
 mod rewrite;
 mod seal;
+mod search;
 mod segment;
 mod table;
 

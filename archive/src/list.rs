@@ -80,9 +80,7 @@ impl Source {
             Self::Recents(block) => Ok(block.count(filter)),
             Self::Segment(segment) => match catalogued_count(segment, filter) {
                 Some(count) => Ok(count),
-                None => {
-                    Ok(folder.reader(segment)?.matching(filter)?.iter().map(|run| run.len() as u64).sum())
-                }
+                None => Ok(runs_len(&folder.reader(segment)?.matching(filter)?) as u64),
             },
         }
     }
@@ -118,7 +116,7 @@ pub(crate) fn catalogued_count(segment: &Segment, filter: &ClickFilter) -> Optio
 }
 
 /// The rows of `runs` that are left after `skip`, up to `limit`.
-fn page_of(runs: &[Range<usize>], mut skip: usize, mut limit: usize) -> Vec<Range<usize>> {
+pub(crate) fn page_of(runs: &[Range<usize>], mut skip: usize, mut limit: usize) -> Vec<Range<usize>> {
     let mut page = Vec::new();
     for run in runs {
         let start = run.start + skip.min(run.len());
@@ -132,7 +130,12 @@ fn page_of(runs: &[Range<usize>], mut skip: usize, mut limit: usize) -> Vec<Rang
     page
 }
 
-fn rows(skip: u64) -> usize {
+/// How many rows `runs` are.
+pub(crate) fn runs_len(runs: &[Range<usize>]) -> usize {
+    runs.iter().map(ExactSizeIterator::len).sum()
+}
+
+pub(crate) fn rows(skip: u64) -> usize {
     usize::try_from(skip).expect("below the number of clicks in one source")
 }
 

@@ -117,7 +117,7 @@ sections! {
     Archive { seal_after_seconds: u64, recent_mib: u64, segment_rows_max: u64 }
     Retention { clicks_days: u32, visitor_days: u32 }
     Api { conversions_waiting: usize, questions: usize }
-    Reports { cubes_mib: u64 }
+    Reports { conversions_mib: u64, cubes_mib: u64 }
     Outbound {
         allow_private: PrivateAddresses,
         timeout_seconds: u64,
@@ -252,6 +252,7 @@ impl Config {
         within("retention.visitor_days", self.retention.visitor_days.into(), 0, 36_500)?;
         within("api.conversions_waiting", self.api.conversions_waiting as u64, 1, 1_000_000)?;
         within("api.questions", self.api.questions as u64, 1, 1024)?;
+        within("reports.conversions_mib", self.reports.conversions_mib, 1, 1 << 20)?;
         within("reports.cubes_mib", self.reports.cubes_mib, 0, 1024 * 1024)?;
         let Outbound { timeout_seconds, connect_timeout_seconds, .. } = self.outbound;
         within("outbound.timeout_seconds", timeout_seconds, 1, 300)?;
@@ -312,6 +313,7 @@ impl Config {
             recent_bytes_max: self.archive.recent_mib * MIB,
             conversions_waiting_max: self.api.conversions_waiting,
             questions_max: self.api.questions,
+            report_conversions_bytes: self.reports.conversions_mib * MIB,
             outbound: self.outbound(),
             retry_schedule: self.retry_schedule()?,
             delivery_workers: self.postbacks.workers,

@@ -142,6 +142,41 @@ fn every_kind_of_corrupted_row_is_named() {
             "adjustments_lead_from_the_price_to_the_standing",
             "conversion 3",
         ),
+        (
+            "DELETE FROM changes WHERE conversion_id = 2 AND booking = 1",
+            "changes_are_all_there",
+            "conversion 2",
+        ),
+        (
+            "UPDATE changes SET booking = 2 WHERE conversion_id = 2 AND booking = 1",
+            "changes_are_all_there",
+            "conversion 2",
+        ),
+        ("DELETE FROM changes WHERE conversion_id = 1", "changes_are_all_there", "conversion 1"),
+        ("UPDATE changes SET conversion_id = 77 WHERE change_id = 1", "changes_belong", "change 1"),
+        ("UPDATE changes SET changed_at = changed_at + 1 WHERE change_id = 2", "changes_belong", "change 2"),
+        ("UPDATE changes SET changed_at = changed_at + 1 WHERE change_id = 4", "changes_belong", "change 4"),
+        ("DELETE FROM changes WHERE change_id = 2", "changes_are_numbered_without_gaps", "change 3"),
+        (
+            "UPDATE versions SET version = version + 1 WHERE name = 'changes'",
+            "changes_are_numbered_without_gaps",
+            "version changes",
+        ),
+        (
+            "UPDATE changes SET booking = 3 - booking WHERE conversion_id = 2 AND booking > 0",
+            "changes_come_in_the_order_of_their_bookings",
+            "change 4",
+        ),
+        (
+            "UPDATE conversions SET approved_at = approved_at + 1 WHERE conversion_id = 1",
+            "approvals_have_their_date",
+            "conversion 1",
+        ),
+        (
+            "UPDATE conversions SET approved_at = NULL WHERE conversion_id = 3",
+            "approvals_have_their_date",
+            "conversion 3",
+        ),
         ("DELETE FROM attempts WHERE conversion_id = 1", "attempts_are_there", "conversion 1"),
         ("DELETE FROM price_rule_versions", "price_rules_are_there", "conversion 1"),
         (

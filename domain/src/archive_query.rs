@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::click::Click;
 use crate::ids::{AffiliateId, ClickId, OfferId};
+use crate::report::Filter;
 
 /// Which clicks. They come oldest first, ties by click id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +29,17 @@ impl ClickFilter {
             affiliate_id: None,
         }
     }
+}
+
+/// Which clicks, by whatever they have. They come oldest first, ties by click id.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClickSearch {
+    /// At or after this.
+    pub from: Timestamp,
+    /// Before this.
+    pub until: Timestamp,
+    /// All must admit a click; all are of attributes that clicks have.
+    pub filters: Vec<Filter>,
 }
 
 /// A page of clicks, and how many match in all.

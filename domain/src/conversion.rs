@@ -8,7 +8,7 @@ use jiff::{Timestamp, ToSpan};
 
 use crate::adjustment::{Standing, Worth};
 use crate::caps::{AtCap, Cap, Counted, Left, Window, hold};
-use crate::click::{Click, Country, Device};
+use crate::click::{Click, Country, Device, Disposition};
 use crate::conversion_request::SentEvent;
 use crate::details::{Details, Door};
 use crate::event::Repeats;
@@ -21,6 +21,7 @@ use crate::network::{Approval, Campaign, DEFAULT_EVENT, Network, Offer, OfferSta
 use crate::pricing::{
     Offered, PriceError, PriceRule, PriceScope, PriceSource, PriceType, Rate, Side, Subject, price,
 };
+use crate::report::host_of;
 use crate::status::ConversionStatus;
 use crate::suppression::{Fingerprint, OnSuppressed};
 
@@ -542,6 +543,14 @@ pub struct Conversion {
     pub country: Country,
     /// The device of the click.
     pub device: Device,
+    /// The operating system of the click, or empty.
+    pub os: String,
+    /// The browser of the click, or empty.
+    pub browser: String,
+    /// The host of the click's referrer, or empty.
+    pub referrer_host: String,
+    /// Why the click went where it went.
+    pub disposition: Disposition,
     /// The currency of its amounts.
     pub currency: Currency,
     /// What one unit of it cost in the network's currency at recording, where that was known.
@@ -558,6 +567,8 @@ pub struct Conversion {
     pub details: String,
     /// When it is approved by itself; none once somebody has decided.
     pub approve_at: Option<Timestamp>,
+    /// When it was first approved: its date where it was recorded so, else when somebody approved it. Once set it stays.
+    pub approved_at: Option<Timestamp>,
     /// When it happened.
     pub conversion_date: Timestamp,
     /// When it was recorded.
@@ -588,6 +599,10 @@ impl Conversion {
             sub_ids: click.sub_ids.clone(),
             country: click.country,
             device: click.device,
+            os: click.os.clone(),
+            browser: click.browser.clone(),
+            referrer_host: host_of(&click.referrer),
+            disposition: click.disposition,
             currency: offer.currency,
             exchange_rate: accepted.exchange_rate,
             price: accepted.price,
@@ -596,6 +611,7 @@ impl Conversion {
             adjustments: 0,
             details: call.details.to_json(),
             approve_at: accepted.approve_at,
+            approved_at: (accepted.status == ConversionStatus::Approved).then_some(call.conversion_date),
             conversion_date: call.conversion_date,
             recorded_at: call.received_at,
             last_updated: call.received_at,

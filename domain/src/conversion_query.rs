@@ -8,14 +8,18 @@ use thiserror::Error;
 
 use crate::conversion::Conversion;
 use crate::ids::{AdvertiserId, AffiliateId, ConversionId, OfferId};
+use crate::money::Currency;
+use crate::report::{Clock, Filter};
 use crate::status::ConversionStatus;
 
 /// Which conversions.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ConversionFilter {
-    /// Happened at or after this.
+    /// Which of their times `from` and `until` mean.
+    pub clock: Clock,
+    /// At or after this.
     pub from: Option<Timestamp>,
-    /// Happened before this.
+    /// Before this.
     pub until: Option<Timestamp>,
     /// On this offer.
     pub offer_id: Option<OfferId>,
@@ -27,6 +31,10 @@ pub struct ConversionFilter {
     pub statuses: Vec<ConversionStatus>,
     /// Recorded or changed at or after this.
     pub updated_since: Option<Timestamp>,
+    /// All of these must admit it.
+    pub attributes: Vec<Filter>,
+    /// Of this currency.
+    pub currency: Option<Currency>,
 }
 
 /// What conversions are sorted by; ties by number.

@@ -14,6 +14,7 @@ use crate::ids::{
 };
 use crate::money::{Amount, Currency};
 use crate::pricing::{PriceScope, PriceSource};
+use crate::report::host_of;
 use crate::status::ConversionStatus;
 use crate::token_values::TokenValues;
 
@@ -101,6 +102,10 @@ fn conversion(click: &Click) -> Conversion {
         sub_ids: click.sub_ids.clone(),
         country: click.country,
         device: click.device,
+        os: click.os.clone(),
+        browser: click.browser.clone(),
+        referrer_host: host_of(&click.referrer),
+        disposition: click.disposition,
         currency: Currency::USD,
         exchange_rate: None,
         price,
@@ -109,6 +114,7 @@ fn conversion(click: &Click) -> Conversion {
         adjustments: 0,
         details: String::new(),
         approve_at: None,
+        approved_at: Some(at),
         conversion_date: at,
         recorded_at: at,
         last_updated: at,

@@ -57,7 +57,9 @@ impl Codes {
         const FEW: &str = "a code is below the number of values";
         match values {
             0..=0x100 => Self::Narrow(codes.into_iter().map(|it| u8::try_from(it).expect(FEW)).collect()),
-            0x101..=0x1_0000 => Self::Wide(codes.into_iter().map(|it| u16::try_from(it).expect(FEW)).collect()),
+            0x101..=0x1_0000 => {
+                Self::Wide(codes.into_iter().map(|it| u16::try_from(it).expect(FEW)).collect())
+            }
             _ => Self::Full(codes),
         }
     }

@@ -52,6 +52,8 @@ integer_id! {
     EventId(u32);
     /// A conversion. Numbers grow in the order of recording and are never used twice.
     ConversionId(u64);
+    /// A change of a conversion, its recording among them. Numbers grow in the order of commit and have no gaps.
+    ChangeId(u64);
     /// A price rule.
     PriceRuleId(u32);
     /// A batch: what was imported, adjusted or accepted in one go.

@@ -35,6 +35,7 @@ pub mod postback;
 pub mod pricing;
 pub mod privacy;
 pub mod report;
+pub mod report_query;
 pub mod retry;
 pub mod routing;
 pub mod schedule;

@@ -143,8 +143,18 @@ impl FromStr for Amount {
 impl fmt::Display for Amount {
     /// Two decimals, or as many as the amount has, at most four: `18.00`, `0.0125`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Sum(self.0.into()).fmt(f)
+    }
+}
+
+/// The sum of any number of amounts, in millionths. It prints as an amount does.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Sum(pub i128);
+
+impl fmt::Display for Sum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
-        let steps = self.0.unsigned_abs() / MICROS_PER_STEP.unsigned_abs();
+        let steps = self.0.unsigned_abs() / u128::from(MICROS_PER_STEP.unsigned_abs());
         let (units, rest) = (steps / 10_000, steps % 10_000);
         match (rest % 100, rest % 10) {
             (0, _) => write!(f, "{sign}{units}.{:02}", rest / 100),

@@ -2,6 +2,7 @@
 
 mod adjustments;
 mod batches;
+mod changes;
 mod conversions;
 mod deliveries;
 mod erasures;

@@ -10,8 +10,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use domain::ids::{
-    AdvertiserId, AffiliateId, BatchId, CampaignId, CapId, ClickId, ConversionId, CreativeId, EventId, KeyId,
-    LandingPageId, NodeNumber, OfferId, PostbackId, PriceRuleId, RuleId, StatementId,
+    AdvertiserId, AffiliateId, BatchId, CampaignId, CapId, ChangeId, ClickId, ConversionId, CreativeId,
+    EventId, KeyId, LandingPageId, NodeNumber, OfferId, PostbackId, PriceRuleId, RuleId, StatementId,
 };
 use domain::money::{Amount, ExchangeRate};
 use jiff::Timestamp;
@@ -161,6 +161,7 @@ ids!(
     BatchId,
     CampaignId,
     CapId,
+    ChangeId,
     ConversionId,
     CreativeId,
     EventId,

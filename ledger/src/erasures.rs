@@ -15,7 +15,7 @@ pub trait ErasureBook {
     fn list_erasures(&self) -> Result<Vec<ClickId>, LedgerError>;
 
     /// Blanks what conversions, attempts and deliveries of these clicks hold of their visitors: sub ids, the
-    /// advertiser's own values, the call as it came, the calls that told of it and their answers. On return a ledger in a file holds it in none of
+    /// referrer's host, the advertiser's own values, the call as it came, the calls that told of it and their answers. On return a ledger in a file holds it in none of
     /// its files, and a database server has been told to give up what it was. Money, ids and times stay.
     fn erase_visitors(&self, clicks: &[ClickId]) -> Result<(), LedgerError>;
 

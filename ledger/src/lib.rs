@@ -7,6 +7,7 @@
 mod adjustments;
 mod batches;
 mod book;
+mod changes;
 mod conversions;
 mod database;
 mod deliveries;
@@ -32,6 +33,7 @@ mod verify;
 
 pub use adjustments::{Adjusted, AdjustmentBook, AdjustmentFilter, Author, EntryFilter, NotAdjusted, Order};
 pub use batches::{Batch, BatchBook, BatchType, Undone};
+pub use changes::{Change, ChangeBook, ChangeFilter, ChangePage, Changed, FactTimes};
 pub use conversions::{Attempt, ConversionBook, Recorded, Stated, Submission};
 pub use deliveries::{
     Claim, Claimed, DeliveryBook, DeliveryCounts, DeliveryFilter, DueReceiver, Finished, Replayed,
@@ -77,6 +79,7 @@ pub trait Ledger:
     + NodeBook
     + AdjustmentBook
     + BatchBook
+    + ChangeBook
     + StatementBook
     + VerifyBook
     + Send
@@ -99,6 +102,7 @@ impl<T> Ledger for T where
         + NodeBook
         + AdjustmentBook
         + BatchBook
+        + ChangeBook
         + StatementBook
         + VerifyBook
         + Send

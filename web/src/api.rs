@@ -24,6 +24,7 @@ mod offers;
 mod parties;
 mod postbacks;
 mod price_rules;
+mod report;
 mod rules;
 mod statements;
 mod suppressions;
@@ -105,6 +106,11 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/api/2/webhook.json", post(webhooks::create))
         .route("/api/2/update_webhook.json", post(webhooks::update))
         .route("/api/2/webhooks.json", get(webhooks::list))
+        .route("/api/2/report.json", get(report::general).post(report::general))
+        .route("/api/2/report.csv", get(report::csv).post(report::csv))
+        .route("/api/2/report/conversion.json", get(report::conversions))
+        .route("/api/2/report/click.json", get(report::clicks))
+        .route("/api/2/report/{name}", get(report::cake))
         .route("/api/2/suppression.json", post(suppressions::change))
         .route("/api/2/suppressions.json", get(suppressions::list))
 }

@@ -4,7 +4,8 @@ use std::any::Any;
 
 use app::{
     ADJUSTED_MAX, AdjustConversionError, AdjustConversionsError, ChangeError, CloseStatementError, Failure,
-    ImportError, NotClosed, RecordClickError, RecordConversionError, TestPostbackError, UndoBatchError,
+    ImportError, NotClosed, RecordClickError, RecordConversionError, ReportError, TestPostbackError,
+    UndoBatchError,
 };
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -214,6 +215,18 @@ impl From<Failure> for ApiError {
             Failure::Broken(error) => {
                 Self::internal(&*error, StatusCode::INTERNAL_SERVER_ERROR, "internal_error")
             }
+        }
+    }
+}
+
+impl From<ReportError> for ApiError {
+    fn from(error: ReportError) -> Self {
+        match error {
+            ReportError::Bad(bad) => BadParameter::invalid(bad.parameter(), bad).into(),
+            ReportError::TooLarge => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "report_too_large", error.to_string())
+            }
+            ReportError::Failure(failure) => failure.into(),
         }
     }
 }

@@ -54,25 +54,54 @@ impl FromRequest<Web> for Keyed {
     type Rejection = ApiError;
 
     async fn from_request(request: Request<Body>, web: &Web) -> Result<Self, ApiError> {
-        let (head, body) = request.into_parts();
-        check_head(&head.headers, head.uri.query())?;
-        let mut params = Params::default();
-        // A call that cannot be read is told so only once its key is known to be good.
-        let mut problem =
-            head.uri.query().and_then(|query| params.add_pairs(query).err()).map(ApiError::from);
-        match collect(body, BODY_BYTES_MAX).await {
-            Ok(body) if body.is_empty() => {}
-            Ok(body) => problem = problem.or(add_body(&mut params, &head.headers, &body).err()),
-            Err(error) => problem = problem.or(Some(error)),
-        }
-        let secret = secret(&head.headers, &params).ok_or_else(ApiError::invalid_api_key)?;
-        let caller = holder(web, &head, &secret).await?;
-        if let Some(problem) = problem {
-            return Err(problem);
-        }
-        let scheme = if head.extensions.get::<Secure>().is_some() { "https" } else { "http" };
-        let host = text(&head.headers, header::HOST.as_str());
-        Ok(Self { caller, params, origin: host.map(|host| format!("{scheme}://{host}")) })
+        keyed(request, web, add_body).await
+    }
+}
+
+/// Reads a call, its body by `read`.
+async fn keyed(
+    request: Request<Body>,
+    web: &Web,
+    read: impl FnOnce(&mut Params, &HeaderMap, &[u8]) -> Result<(), ApiError>,
+) -> Result<Keyed, ApiError> {
+    let (head, body) = request.into_parts();
+    check_head(&head.headers, head.uri.query())?;
+    let mut params = Params::default();
+    // A call that cannot be read is told so only once its key is known to be good.
+    let mut problem = head.uri.query().and_then(|query| params.add_pairs(query).err()).map(ApiError::from);
+    match collect(body, BODY_BYTES_MAX).await {
+        Ok(body) if body.is_empty() => {}
+        Ok(body) => problem = problem.or(read(&mut params, &head.headers, &body).err()),
+        Err(error) => problem = problem.or(Some(error)),
+    }
+    let secret = secret(&head.headers, &params).ok_or_else(ApiError::invalid_api_key)?;
+    let caller = holder(web, &head, &secret).await?;
+    if let Some(problem) = problem {
+        return Err(problem);
+    }
+    let scheme = if head.extensions.get::<Secure>().is_some() { "https" } else { "http" };
+    let host = text(&head.headers, header::HOST.as_str());
+    Ok(Keyed { caller, params, origin: host.map(|host| format!("{scheme}://{host}")) })
+}
+
+/// A call with a valid key whose JSON may hold lists: see `Params::add_document`.
+pub(crate) struct KeyedDocument(pub(crate) Keyed);
+
+/// The object of a document whose fields stand for its own.
+const FILTERS: &str = "filters";
+
+impl FromRequest<Web> for KeyedDocument {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request<Body>, web: &Web) -> Result<Self, ApiError> {
+        let read = |params: &mut Params, headers: &HeaderMap, body: &[u8]| {
+            if is_json(headers, body) {
+                Ok(params.add_document(body, FILTERS)?)
+            } else {
+                add_body(params, headers, body)
+            }
+        };
+        keyed(request, web, read).await.map(Self)
     }
 }
 

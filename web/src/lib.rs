@@ -3,6 +3,7 @@
 
 mod api;
 mod connections;
+mod csv_text;
 mod demo;
 mod error;
 mod extract;

@@ -15,6 +15,7 @@ use jiff::tz::TimeZone;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// Rows of a page where nothing is said.
 const ROWS_DEFAULT: u32 = 100;
@@ -34,6 +35,8 @@ const PARAMS_MAX: usize = 256;
 pub(crate) struct Params {
     params: Vec<Param>,
     items: Vec<SentItem>,
+    /// JSON lists of a document: see [`Params::add_document`].
+    lists: Vec<(String, Vec<Option<String>>)>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -100,9 +103,70 @@ impl Params {
         Ok(())
     }
 
+    /// Adds the fields of a JSON object that may hold lists, and what stands in its object `within`.
+    pub(crate) fn add_document(&mut self, body: &[u8], within: &str) -> Result<(), BadParameter> {
+        let fields: Fields<&RawValue> = serde_json::from_slice(body)
+            .map_err(|error| BadParameter::invalid("body", format!("not a JSON object: {error}")))?;
+        for (name, raw) in fields.0 {
+            if name.eq_ignore_ascii_case(within) && raw.get().starts_with('{') {
+                let inner: Fields<&RawValue> = serde_json::from_str(raw.get())
+                    .map_err(|error| BadParameter::invalid(within, format!("not a JSON object: {error}")))?;
+                for (name, raw) in inner.0 {
+                    self.add_listed(&name, raw)?;
+                }
+            } else {
+                self.add_listed(&name, raw)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a field of a document.
+    fn add_listed(&mut self, name: &str, raw: &RawValue) -> Result<(), BadParameter> {
+        let expected = || BadParameter::invalid(name, "a text, a number, or a list of these is expected");
+        let scalar = |value: Value| match value {
+            Value::Null => Ok(None),
+            Value::Bool(flag) => Ok(Some(flag.to_string())),
+            Value::Number(number) => Ok(Some(number.to_string())),
+            Value::String(text) => Ok(Some(text)),
+            Value::Array(_) | Value::Object(_) => Err(expected()),
+        };
+        match serde_json::from_str(raw.get()).map_err(|_| expected())? {
+            Value::Array(values) => {
+                let name = name.to_ascii_lowercase();
+                if self.find(&name).is_some() || self.lists.iter().any(|(known, _)| *known == name) {
+                    return Err(BadParameter::invalid(&name, "given twice, with different values"));
+                }
+                let values = values.into_iter().map(scalar).collect::<Result<_, _>>()?;
+                self.lists.push((name, values));
+                Ok(())
+            }
+            value => self.add(name, scalar(value)?),
+        }
+    }
+
+    /// The values of a list: those of a JSON list, or what stands between the commas of a text. None where
+    /// it is not there or empty.
+    pub(crate) fn list(&self, name: &str) -> Option<Vec<Option<&str>>> {
+        self.listed(name).or_else(|| Some(self.get(name)?.split(',').map(|it| Some(it.trim())).collect()))
+    }
+
+    /// The same for values that may hold commas themselves: a text is one of them.
+    pub(crate) fn list_of_texts(&self, name: &str) -> Option<Vec<Option<&str>>> {
+        self.listed(name).or_else(|| Some(vec![Some(self.get(name)?)]))
+    }
+
+    fn listed(&self, name: &str) -> Option<Vec<Option<&str>>> {
+        let (_, values) = self.lists.iter().find(|(known, _)| known == name)?;
+        Some(values.iter().map(Option::as_deref).collect()).filter(|it: &Vec<_>| !it.is_empty())
+    }
+
     /// The same again is harmless, something else under the same name is not.
     fn add(&mut self, name: &str, value: Option<String>) -> Result<(), BadParameter> {
         let name = name.to_ascii_lowercase();
+        if self.lists.iter().any(|(known, _)| *known == name) {
+            return Err(BadParameter::invalid(&name, "given twice, with different values"));
+        }
         match self.find(&name) {
             Some(first) if first.value == value => {}
             Some(_) => return Err(BadParameter::invalid(&name, "given twice, with different values")),
@@ -216,8 +280,9 @@ impl Params {
     /// An error that names the first parameter not in `known`.
     pub(crate) fn only(&self, known: &[&str]) -> Result<(), BadParameter> {
         let known = |name: &str| name == API_KEY || known.contains(&name);
-        match self.params.iter().find(|it| !known(&it.name)) {
-            Some(unknown) => Err(BadParameter::invalid(&unknown.name, "unknown field")),
+        let names = self.params.iter().map(|it| &it.name).chain(self.lists.iter().map(|(name, _)| name));
+        match names.into_iter().find(|name| !known(name)) {
+            Some(unknown) => Err(BadParameter::invalid(unknown, "unknown field")),
             None => Ok(()),
         }
     }
@@ -377,6 +442,25 @@ mod tests {
         assert_eq!((params.get("country"), params.get("asn")), (Some("US,CA"), Some("7922")));
         assert!(params.clears("os"));
         assert!(json(r#"{"country": [["US"]]}"#).is_err());
+    }
+
+    #[test]
+    fn the_fields_of_a_document_may_be_lists() {
+        let mut params = Params::default();
+        let body = br#"{"group_by": ["offer", "day"], "row_limit": 5, "filters": {"offer_id": [4, null], "sub_id_1": "a,b"}}"#;
+        params.add_document(body, "filters").expect("readable");
+        assert_eq!(params.list("group_by"), Some(vec![Some("offer"), Some("day")]));
+        assert_eq!(params.list("offer_id"), Some(vec![Some("4"), None]));
+        assert_eq!(params.list_of_texts("sub_id_1"), Some(vec![Some("a,b")]));
+        assert_eq!(query("x=a, b").list("x"), Some(vec![Some("a"), Some("b")]));
+        assert_eq!((params.list("metrics"), params.get("row_limit")), (None, Some("5")));
+        let known = ["group_by", "row_limit", "offer_id"];
+        assert_eq!(params.only(&known).expect_err("refused").message(), "sub_id_1: unknown field");
+        for body in
+            [r#"{"a": {}}"#, r#"{"a": [[1]]}"#, r#"{"a": [1], "A": 2}"#, r#"{"a": 2, "A": [1]}"#, "[]"]
+        {
+            assert!(Params::default().add_document(body.as_bytes(), "filters").is_err(), "{body}");
+        }
     }
 
     #[test]

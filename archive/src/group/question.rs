@@ -121,7 +121,6 @@ impl<'q> Question<'q> {
             }
         })
     }
-
 }
 
 /// The groups as they were asked for.

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 
 use super::Book;
 use super::batches::hold;
+use super::changes::{Step, number};
 use super::conversions::{matching, read_conversion};
 use super::deliveries::{Enqueued, enqueue, queue_behind};
 use super::filter::Where;
@@ -267,6 +268,9 @@ impl Present {
         if standing.status != before.status {
             conversion.approve_at = None;
         }
+        if standing.status == ConversionStatus::Approved {
+            conversion.approved_at = conversion.approved_at.or(Some(now));
+        }
         conversion.standing = standing;
         conversion.adjustments += 1;
         conversion.last_updated = now.max(conversion.last_updated);
@@ -308,8 +312,15 @@ impl Present {
         self.enqueued.extend(fired.iter().map(|it| enqueued(it)));
     }
 
-    /// Writes what has changed.
+    /// Writes what has changed. Nothing comes after it in its transaction.
     pub(super) fn write(self, session: &mut dyn Session) -> Result<(), LedgerError> {
+        let steps = self.write_unnumbered(session)?;
+        number(session, &steps)
+    }
+
+    /// Writes what has changed, but for its place among the changes, which whoever goes on writing gives it
+    /// in the end.
+    pub(super) fn write_unnumbered(self, session: &mut dyn Session) -> Result<Vec<Step>, LedgerError> {
         let changed: BTreeSet<_> = self.adjustments.iter().map(|it| it.conversion_id).collect();
         let mut enqueued: BTreeMap<_, u64> = BTreeMap::new();
         for it in &self.enqueued {
@@ -337,13 +348,15 @@ impl Present {
         enqueue(session, &self.enqueued)?;
         let told = self.enqueued.iter().map(|it| (it.delivery.offer_id, it.delivery.id.conversion_id));
         queue_behind(session, told)?;
-        self.tally.write(session)
+        self.tally.write(session)?;
+        Ok(self.adjustments.iter().map(Step::adjustment).collect())
     }
 }
 
 const UPDATE_STANDING: &str = "-- update_standing\n\
     UPDATE conversions SET status = ?3, price_payout = ?4, price_revenue = ?5, payout = ?6, revenue = ?7, \
-    adjustments = ?8, approve_at = ?9, last_updated = ?10, deliveries = deliveries + ?11 \
+    adjustments = ?8, approve_at = ?9, last_updated = ?10, deliveries = deliveries + ?11, \
+    approved_at = ?12 \
     WHERE offer_id = ?1 AND conversion_id = ?2";
 
 fn standing_row(it: &Conversion, enqueued: u64) -> Vec<Value<'_>> {
@@ -360,6 +373,7 @@ fn standing_row(it: &Conversion, enqueued: u64) -> Vec<Value<'_>> {
         it.approve_at,
         it.last_updated,
         enqueued,
+        it.approved_at,
     ]
 }
 

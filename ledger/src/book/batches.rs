@@ -142,7 +142,7 @@ fn take_back(
     let sql = "-- batch_adjustments\n\
         SELECT * FROM adjustments WHERE batch_id = ?1 ORDER BY conversion_id, booking DESC";
     let adjustments = all(session, sql, values![id], read_adjustment)?;
-    let sql = "-- batch_conversions\nSELECT conversion_id FROM conversions WHERE batch_id = ?1";
+    let sql = "-- batch_conversions\nSELECT conversion_id FROM conversions WHERE batch_id = ?1 ORDER BY conversion_id";
     let recorded = all(session, sql, values![id], conversion_id)?;
     let touched: Vec<_> =
         adjustments.iter().map(|it| it.conversion_id).chain(recorded.iter().copied()).collect();

@@ -150,6 +150,10 @@ pub(super) fn read_conversion(record: &Record) -> Result<Conversion, LedgerError
             if text.is_empty() { Some(Country::UNKNOWN) } else { Country::new(text) }
         })?,
         device: row.parse("device", |text| text.parse().ok())?,
+        os: row.get("os")?,
+        browser: row.get("browser")?,
+        referrer_host: row.get("referrer_host")?,
+        disposition: row.parse("disposition", |text| text.parse().ok())?,
         currency: row.parse("currency", |text| text.parse().ok())?,
         exchange_rate: row.get("exchange_rate")?,
         price: Price {
@@ -167,6 +171,7 @@ pub(super) fn read_conversion(record: &Record) -> Result<Conversion, LedgerError
         adjustments: row.get("adjustments")?,
         details: row.get("details")?,
         approve_at: row.get("approve_at")?,
+        approved_at: row.get("approved_at")?,
         conversion_date: row.get("conversion_date")?,
         recorded_at: row.get("recorded_at")?,
         last_updated: row.get("last_updated")?,

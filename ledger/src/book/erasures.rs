@@ -28,7 +28,7 @@ impl<D: Database> ErasureBook for Book<D> {
     fn erase_visitors(&self, clicks: &[ClickId]) -> Result<(), LedgerError> {
         let conversions = "-- erase_visitors\n\
             UPDATE conversions SET sub_id_1 = '', sub_id_2 = '', sub_id_3 = '', sub_id_4 = '', sub_id_5 = '', \
-            adv1 = '', adv2 = '', adv3 = '', adv4 = '', adv5 = '' WHERE click_id = ?1";
+            adv1 = '', adv2 = '', adv3 = '', adv4 = '', adv5 = '', referrer_host = '' WHERE click_id = ?1";
         let raw = "-- erase_visitors\nUPDATE attempts SET raw = '' WHERE offer_id = ?1 AND attempt_id = ?2";
         let tries = "-- erase_visitors\n\
             UPDATE delivery_tries SET url = '', error = '', answer = '' \

@@ -78,6 +78,55 @@ const CHECKS: &[(&str, &str)] = &[
          OR coalesce(last.to_revenue, price_revenue) <> price_revenue",
     ),
     (
+        "changes_are_all_there",
+        "SELECT 'conversion ' || conversions.conversion_id AS place, 'it has had ' || adjustments \
+         || ' adjustments since its recording, and ' || coalesce(there, 0) || ' changes of it are there' AS problem \
+         FROM conversions LEFT JOIN (SELECT offer_id, conversion_id, count(*) AS there, \
+         count(DISTINCT booking) AS bookings, min(booking) AS first, max(booking) AS last \
+         FROM changes GROUP BY offer_id, conversion_id) AS made \
+         ON made.offer_id = conversions.offer_id AND made.conversion_id = conversions.conversion_id \
+         WHERE coalesce(there, 0) <> adjustments + 1 OR bookings <> there OR first <> 0 OR last <> adjustments",
+    ),
+    (
+        "changes_belong",
+        "SELECT 'change ' || change_id AS place, 'the conversion or adjustment that it is about is not on record, \
+         or was made at another time' AS problem \
+         FROM changes LEFT JOIN conversions ON conversions.offer_id = changes.offer_id \
+         AND conversions.conversion_id = changes.conversion_id \
+         LEFT JOIN adjustments AS made ON made.offer_id = changes.offer_id \
+         AND made.conversion_id = changes.conversion_id AND made.booking = changes.booking \
+         WHERE conversions.conversion_id IS NULL \
+         OR changed_at <> CASE WHEN changes.booking = 0 THEN recorded_at ELSE coalesce(made_at, changed_at - 1) END",
+    ),
+    (
+        "changes_are_numbered_without_gaps",
+        "SELECT 'change ' || change_id AS place, 'the one before has the number ' || previous AS problem \
+         FROM (SELECT change_id, lag(change_id, 1, CAST(0 AS BIGINT)) OVER (ORDER BY change_id) AS previous \
+         FROM changes) AS numbered WHERE change_id <> previous + 1 \
+         UNION ALL SELECT 'version ' || name, 'it says that ' || version || ' changes were made, and the last has the \
+         number ' || last FROM versions, (SELECT coalesce(max(change_id), 0) AS last FROM changes) AS newest \
+         WHERE name = 'changes' AND version <> last",
+    ),
+    (
+        "changes_come_in_the_order_of_their_bookings",
+        "SELECT 'change ' || change_id AS place, 'conversion ' || conversion_id || ', booking ' || booking \
+         || ', comes before an earlier booking' AS problem FROM (SELECT change_id, conversion_id, booking, \
+         lag(change_id) OVER (PARTITION BY offer_id, conversion_id ORDER BY booking) AS previous FROM changes) \
+         AS in_order WHERE previous > change_id",
+    ),
+    (
+        "approvals_have_their_date",
+        "SELECT 'conversion ' || conversions.conversion_id AS place, \
+         'when it says it was first approved is not when it was, or it never was' AS problem \
+         FROM conversions LEFT JOIN adjustments AS first ON first.offer_id = conversions.offer_id \
+         AND first.conversion_id = conversions.conversion_id AND first.booking = 1 \
+         WHERE approved_at IS DISTINCT FROM CASE \
+         WHEN coalesce(first.from_status, conversions.status) = 'approved' THEN conversion_date \
+         ELSE (SELECT made_at FROM adjustments AS later WHERE later.offer_id = conversions.offer_id \
+         AND later.conversion_id = conversions.conversion_id AND later.to_status = 'approved' \
+         ORDER BY booking LIMIT 1) END",
+    ),
+    (
         "attempts_are_there",
         "SELECT 'conversion ' || conversions.conversion_id AS place, \
          'the call that it came from is not on record' AS problem \
@@ -240,6 +289,7 @@ impl<D: Database> VerifyBook for Book<D> {
                 "conversions",
                 "attempts",
                 "adjustments",
+                "changes",
                 "entries",
                 "statements",
                 "deliveries",

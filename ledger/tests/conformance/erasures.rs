@@ -26,6 +26,8 @@ pub fn erased_conversions_and_attempts_keep_money_and_ids(open: Open<'_>) {
     let convert = |number| {
         let mut submission = submission(number, &format!("ORD-{number}"));
         submission.call.adv[0] = "somebody's plan".into();
+        let click = submission.click.as_mut().expect("a click");
+        click.referrer = "https://clinic.example/somebody".into();
         submission.call.click_id = submission.call.click_id.to_uppercase();
         let Recorded::New(conversion) = record(&*ledger, &submission) else { panic!("not new") };
         // The same call in other words, and one that is refused: both are attempts.
@@ -37,7 +39,13 @@ pub fn erased_conversions_and_attempts_keep_money_and_ids(open: Open<'_>) {
     let (erased, other) = (convert(2), convert(4));
     for _ in 0..2 {
         ledger.erase_visitors(&[erased.click_id]).expect("erased");
-        let blank = Conversion { sub_ids: Default::default(), adv: Default::default(), ..erased.clone() };
+        assert_eq!(erased.referrer_host, "clinic.example");
+        let blank = Conversion {
+            sub_ids: Default::default(),
+            adv: Default::default(),
+            referrer_host: String::new(),
+            ..erased.clone()
+        };
         assert_eq!(open().find_conversion(erased.id).expect("asked"), Some(blank));
         assert_eq!(open().find_conversion(other.id).expect("asked").as_ref(), Some(&other));
         assert_eq!(raws(&*open(), &erased), ["", ""]);

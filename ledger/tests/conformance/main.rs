@@ -1,6 +1,7 @@
 //! What the ledger promises, a function a promise, run on every database. Ledger behaviour is
 //! tested nowhere else.
 
+mod changes;
 mod conversions;
 mod damage;
 mod deliveries;
@@ -117,6 +118,14 @@ promises! {
     money::a_conversion_is_found_by_its_transaction,
     money::lists_of_numbers_go_on_where_they_ended,
     money::sums_hold_over_many_recordings_and_adjustments,
+    changes::every_recording_and_every_adjustment_is_a_change_in_the_order_they_were_made,
+    changes::what_settles_undoes_and_approves_is_a_change_too,
+    changes::who_follows_while_many_write_sees_every_change_once_and_in_order,
+    changes::changes_are_filtered_and_a_page_goes_on_where_the_one_before_ended,
+    changes::a_question_looks_at_ten_thousand_changes_at_most,
+    changes::the_times_of_what_has_changed_are_told_unless_too_much_has,
+    changes::facts_come_by_the_time_that_counts_with_all_that_a_conversion_took_from_its_click,
+    changes::the_first_approval_is_kept_for_ever,
     deliveries::every_matching_postback_is_enqueued_with_its_conversion,
     deliveries::a_repeat_a_refusal_and_what_is_not_to_be_told_enqueue_nothing,
     deliveries::a_browser_is_handed_its_postbacks_only_where_it_waits,

@@ -302,6 +302,7 @@ fn filter(web: &Web, params: &Params) -> Result<ConversionFilter, BadParameter> 
         advertiser_id: params.id("advertiser_id")?,
         statuses: statuses(params, "current_status")?,
         updated_since: params.date("updated_since", zone)?.map(|it| it.start(zone)),
+        ..ConversionFilter::default()
     })
 }
 

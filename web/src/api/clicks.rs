@@ -38,7 +38,7 @@ struct Response {
 
 /// A click as documented, field by field in order; ours follow.
 #[derive(Serialize)]
-struct ClickView {
+pub(super) struct ClickView {
     click_id: ClickIdText,
     click_date: String,
     offer_id: u32,
@@ -199,7 +199,7 @@ fn link(params: &Params) -> Result<Link, BadParameter> {
     }
 }
 
-fn view(web: &Web, row: ClickRow) -> ClickView {
+pub(super) fn view(web: &Web, row: ClickRow) -> ClickView {
     let ClickRow { click, conversion_id } = row;
     let rules_tried = read_trail(&click.rules).map(tried).collect();
     let [sub_id_1, sub_id_2, sub_id_3, sub_id_4, sub_id_5] = click.sub_ids;

@@ -241,6 +241,7 @@ fn query(web: &Web, params: &Params, page: Page) -> Result<ConversionQuery, BadP
             advertiser_id: params.id("advertiser_id")?,
             statuses: statuses(params, "conversion_status")?,
             updated_since,
+            ..ConversionFilter::default()
         },
         sort: params.parse("sort_field")?.unwrap_or(sort_default),
         descending: params.boolean("sort_descending")?.unwrap_or(false),

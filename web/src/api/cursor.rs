@@ -73,6 +73,7 @@ pub(super) fn read(text: &str) -> Option<ConversionQuery> {
             affiliate_id: cursor.affiliate_id.map(AffiliateId),
             advertiser_id: cursor.advertiser_id.map(AdvertiserId),
             statuses: cursor.statuses.iter().map(|it| it.parse().ok()).collect::<Option<_>>()?,
+            ..ConversionFilter::default()
         },
         sort: cursor.sort.parse().ok()?,
         descending: cursor.descending,

@@ -4,6 +4,8 @@ use domain::conversion::Conversion;
 use domain::conversion_query::{
     ConversionFilter, ConversionPage, ConversionQuery, ConversionSort, SortKey, Start,
 };
+use domain::grouping::Value as Grouped;
+use domain::report::{Attribute, Clock, Filter};
 use jiff::Timestamp;
 
 use super::super::filter::Where;
@@ -32,10 +34,15 @@ pub(in crate::book) fn matching(filter: &ConversionFilter) -> Where {
 fn matching_by(filter: &ConversionFilter, indexed: bool) -> Where {
     let mut wanted = Where::default();
     let before = if indexed { "" } else { "+" };
+    let time = match filter.clock {
+        Clock::Conversion => "conversion_date",
+        Clock::Click => "click_date",
+        Clock::Approval => "approved_at",
+    };
     let times = [
-        ("conversion_date >=", filter.from),
-        ("conversion_date <", filter.until),
-        ("last_updated >=", filter.updated_since),
+        (format!("{time} >="), filter.from),
+        (format!("{time} <"), filter.until),
+        ("last_updated >=".to_owned(), filter.updated_since),
     ];
     for (comparison, at) in times {
         wanted.and_some(&format!("{before}{comparison}"), at);
@@ -44,7 +51,45 @@ fn matching_by(filter: &ConversionFilter, indexed: bool) -> Where {
         wanted.and_some(&format!("{before}{comparison}"), id);
     }
     with_statuses(&mut wanted, filter, if indexed { "status" } else { "coalesce(status, '')" });
+    wanted.and_some("currency =", filter.currency.map(|it| it.to_string()));
+    for Filter { attribute, values } in &filter.attributes {
+        let place = |value: &Grouped| match value {
+            Grouped::Id(id) => wanted.value(*id),
+            Grouped::Text(text) => wanted.value(text.to_string()),
+        };
+        let places: Vec<_> = values.iter().map(place).collect();
+        wanted.push(format!("{} IN ({})", column(*attribute), places.join(", ")));
+    }
     wanted
+}
+
+/// What a conversion has of an attribute, told as a `Fact` tells it. No index can serve it: what is asked
+/// about always has a range of time, which one does.
+fn column(attribute: Attribute) -> &'static str {
+    match attribute {
+        Attribute::Offer => "coalesce(offer_id, 0)",
+        Attribute::Affiliate => "coalesce(affiliate_id, 0)",
+        Attribute::Advertiser => "coalesce(advertiser_id, 0)",
+        Attribute::Campaign => "coalesce(campaign_id, 0)",
+        Attribute::Creative => "coalesce(creative_id, 0)",
+        Attribute::Event => "coalesce(event_id, 0)",
+        Attribute::SubId(0) => "sub_id_1",
+        Attribute::SubId(1) => "sub_id_2",
+        Attribute::SubId(2) => "sub_id_3",
+        Attribute::SubId(3) => "sub_id_4",
+        Attribute::SubId(_) => "sub_id_5",
+        Attribute::Country => "country",
+        Attribute::Device => "device",
+        Attribute::Os => "os",
+        Attribute::Browser => "browser",
+        Attribute::ReferrerHost => "referrer_host",
+        Attribute::Disposition => "disposition",
+        Attribute::Status => "coalesce(status, '')",
+        Attribute::PriceRule => {
+            "CASE WHEN payout_rule_id IS NULL THEN payout_scope \
+             ELSE payout_scope || ' rule ' || payout_rule_id || ' version ' || payout_rule_version END"
+        }
+    }
 }
 
 fn ids(filter: &ConversionFilter) -> [(&'static str, Option<u32>); 3] {
@@ -71,7 +116,12 @@ fn count(session: &mut dyn Session, filter: &ConversionFilter) -> Result<u64, Le
     };
     let from = filter.from.map_or(i64::MIN, |at| day(at, true));
     let until = filter.until.map_or(i64::MAX, |at| day(at, false));
-    if filter.updated_since.is_some() || filter.affiliate_id.is_some() || from >= until {
+    let by_row = filter.updated_since.is_some()
+        || filter.affiliate_id.is_some()
+        || filter.clock != Clock::Conversion
+        || filter.currency.is_some()
+        || !filter.attributes.is_empty();
+    if by_row || from >= until {
         return count_rows(session, filter);
     }
     let mut total = count_days(session, filter, from, until)?;

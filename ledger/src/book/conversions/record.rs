@@ -16,6 +16,7 @@ use jiff::Timestamp;
 
 use super::super::adjustments::Present;
 use super::super::batches::hold;
+use super::super::changes::{Step, number};
 use super::super::deliveries::{Enqueued, enqueue};
 use super::super::money::{self, Tally};
 use super::{INSERT_ATTEMPT, attempt_row, firsts_on_clicks, read_conversion};
@@ -37,6 +38,7 @@ pub(in crate::book) fn record(
     facts.settle(session, submissions)?;
     let recorded: Vec<Recorded> = judged.into_iter().map(|it| facts.recorded(it)).collect();
     insert_attempts(session, submissions, &recorded)?;
+    number(session, &facts.steps)?;
     Ok(recorded)
 }
 
@@ -90,6 +92,8 @@ struct Facts {
     suppressed: HashMap<Fingerprint, Vec<(OfferId, OnSuppressed)>>,
     /// Which conversion counts on which counter, and for how much.
     counts: Vec<(CounterKey, usize, i64)>,
+    /// What was booked, and has no number among the changes yet.
+    steps: Vec<Step>,
 }
 
 impl Facts {
@@ -275,6 +279,7 @@ impl Facts {
             tally.add(conversion);
         }
         tally.write(session)?;
+        self.steps.extend(added.iter().map(Step::recording));
         let told = added.iter().zip(&self.fired).flat_map(|(conversion, fired)| {
             fired.iter().map(|it| Enqueued::new(conversion, 0, None, it, conversion.recorded_at))
         });
@@ -312,7 +317,8 @@ impl Facts {
                 present.tell(id, None, &terms.network, call.received_at);
             }
         }
-        present.write(session)
+        self.steps.extend(present.write_unnumbered(session)?);
+        Ok(())
     }
 
     fn write_counters(&self, session: &mut dyn Session) -> Result<(), LedgerError> {
@@ -409,8 +415,10 @@ fn first(conversion: &Conversion) -> First {
 
 /// The conversion with its texts as they are kept.
 fn kept(mut conversion: Conversion) -> Conversion {
-    let Conversion { unique_id, order_id, adv, sub_ids, details, .. } = &mut conversion;
-    for text in adv.iter_mut().chain(sub_ids).chain([unique_id, order_id, details]) {
+    let Conversion { unique_id, order_id, adv, sub_ids, os, browser, referrer_host, details, .. } =
+        &mut conversion;
+    let texts = [unique_id, order_id, os, browser, referrer_host, details];
+    for text in adv.iter_mut().chain(sub_ids).chain(texts) {
         if let Cow::Owned(storable) = storable(text) {
             *text = storable;
         }
@@ -425,14 +433,16 @@ const INSERT_CONVERSION: &str = "-- insert_conversion\n\
     original_payout, payout_scope, payout_rule_id, payout_rule_version, \
     original_revenue, revenue_scope, revenue_rule_id, revenue_rule_version, \
     door, batch_id, cap_id, approve_at, details, status, price_payout, price_revenue, payout, revenue, \
-    click_date, conversion_date, recorded_at, last_updated, deliveries) \
+    click_date, conversion_date, recorded_at, last_updated, deliveries, \
+    os, browser, referrer_host, disposition, approved_at) \
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, \
     ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
     ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, \
     ?25, ?26, ?27, ?28, \
     ?29, ?30, ?31, ?32, \
     ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, \
-    ?43, ?44, ?45, ?46, ?47) RETURNING conversion_id";
+    ?43, ?44, ?45, ?46, ?47, \
+    ?48, ?49, ?50, ?51, ?52) RETURNING conversion_id";
 
 fn conversion_row(it: &Conversion, deliveries: usize) -> Vec<Value<'_>> {
     let [adv1, adv2, adv3, adv4, adv5] = &it.adv;
@@ -449,6 +459,7 @@ fn conversion_row(it: &Conversion, deliveries: usize) -> Vec<Value<'_>> {
         it.door.name(), it.batch_id, it.cap_id, it.approve_at, &it.details, it.standing.status.name(),
         it.standing.price.payout, it.standing.price.revenue, it.payout(), it.revenue(),
         it.click_id.time(), it.conversion_date, it.recorded_at, it.last_updated, deliveries as u64,
+        &it.os, &it.browser, &it.referrer_host, it.disposition.name(), it.approved_at,
     ];
     values
 }

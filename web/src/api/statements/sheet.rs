@@ -5,6 +5,7 @@ use domain::statement::Statement;
 
 use super::Form;
 use crate::Web;
+use crate::csv_text::{text, write};
 
 const COLUMNS: [&str; 10] = [
     "invoice_id",
@@ -18,9 +19,6 @@ const COLUMNS: [&str; 10] = [
     "currency",
     "note",
 ];
-
-/// What a cell begins with that a spreadsheet takes for a formula.
-const FORMULA_STARTS: [char; 7] = ['=', '+', '-', '@', '\t', '\r', '\n'];
 
 pub(super) struct Sheet {
     web: Web,
@@ -48,19 +46,6 @@ impl Sheet {
     }
 }
 
-/// A text of somebody else's: never a formula. Numbers and dates are ours and stay as they are.
-fn text(text: String) -> String {
-    if text.starts_with(FORMULA_STARTS) { format!("'{text}") } else { text }
-}
-
-fn write<'c>(rows: impl Iterator<Item = impl IntoIterator<Item = impl AsRef<[u8]> + 'c>>) -> Vec<u8> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for row in rows {
-        writer.write_record(row).expect("writing to memory");
-    }
-    writer.into_inner().expect("writing to memory")
-}
-
 impl Form for Sheet {
     fn head(&self) -> Vec<u8> {
         write(std::iter::once(COLUMNS))
@@ -72,20 +57,5 @@ impl Form for Sheet {
 
     fn tail(&self) -> Vec<u8> {
         Vec::new()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_text_is_taken_for_a_formula() {
-        for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1"] {
-            assert_eq!(text(formula.to_owned()), format!("'{formula}"));
-        }
-        for harmless in ["ORD-1", "", "a=b", "'=1"] {
-            assert_eq!(text(harmless.to_owned()), harmless);
-        }
     }
 }
