@@ -82,8 +82,17 @@ mod tests {
     use crate::sample::{self, VISITOR};
     use crate::{App, Opened, Sealer};
 
+    /// The click to be erased: with an address, an agent and a sub id that are nobody else's.
+    fn visitor() -> Click {
+        let mut click = sample::click(20);
+        click.sub_ids[0] = SUB_ID.to_owned();
+        click
+    }
+
+    const SUB_ID: &str = "somebody's own sub id";
+
     /// Seals and erases until nothing is left to be erased.
-    fn erase_all(app: &App, sealer: Sealer, mut upkeep: Upkeep) {
+    fn erase_all(app: &App, sealer: Sealer, upkeep: &mut Upkeep) {
         let erased = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| sealer.run(&|| erased.load(std::sync::atomic::Ordering::Acquire)));
@@ -95,10 +104,10 @@ mod tests {
         });
     }
 
-    /// The files of the data folder that hold the visitor's user agent, or address as text or bytes.
+    /// The files of the data folder that hold the visitor's user agent, sub id, or address as text or bytes.
     fn traces(folder: &TempDir) -> Vec<String> {
         let address = [203, 0, 113, 77];
-        let needles = [VISITOR[0].as_bytes(), VISITOR[1].as_bytes(), &address];
+        let needles = [VISITOR[0].as_bytes(), VISITOR[1].as_bytes(), SUB_ID.as_bytes(), &address];
         let mut found = Vec::new();
         for folder in ["", "journal", "segments"].map(|name| folder.path().join(name)) {
             for entry in std::fs::read_dir(folder).expect("there") {
@@ -119,7 +128,7 @@ mod tests {
             let other =
                 |number| Click { user_agent: "other".into(), ip_address: None, ..sample::click(number) };
             let Opened { app, sealer, upkeep, .. } = sample::open_in(folder.path());
-            sample::append(&app, (0..20).map(other).chain([sample::click(20)]));
+            sample::append(&app, (0..20).map(other).chain([visitor()]));
             let (mut sealer, mut upkeep) = (sealer, upkeep);
             if sealed_before {
                 app.journal.roll();
@@ -136,13 +145,19 @@ mod tests {
         }
     }
 
-    fn check(folder: &TempDir, app: &App, sealer: Sealer, upkeep: Upkeep, other: impl Fn(u64) -> Click) {
-        let visitor = sample::click(20);
+    fn check(folder: &TempDir, app: &App, sealer: Sealer, mut upkeep: Upkeep, other: impl Fn(u64) -> Click) {
+        let visitor = visitor();
+        let is_sealed = !app.archive.segments().is_empty();
+        while upkeep.make_cubes(&|| false).expect("sound") {}
+        assert_eq!(traces(folder).iter().any(|it| it.ends_with(".cube")), is_sealed);
         assert_ne!(traces(folder), Vec::<String>::new());
         app.ledger.request_erasures(&[visitor.id], visitor.date()).expect("asked");
-        erase_all(app, sealer, upkeep);
+        erase_all(app, sealer, &mut upkeep);
         assert_eq!(traces(folder), Vec::<String>::new());
-        let blank = Click { user_agent: String::new(), ip_address: None, ..visitor };
+        while upkeep.make_cubes(&|| false).expect("sound") {}
+        assert_eq!(traces(folder), Vec::<String>::new());
+        let sub_ids = <[String; 5]>::default();
+        let blank = Click { user_agent: String::new(), ip_address: None, sub_ids, ..visitor };
         assert_eq!(app.archive.find(blank.id).expect("readable"), Some(blank));
         for number in 0..20 {
             let click = other(number);

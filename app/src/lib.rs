@@ -14,6 +14,7 @@ mod close_statement;
 mod compact;
 mod compose;
 mod conversion_writer;
+mod cubes;
 mod delimited;
 mod deliver;
 mod erase;
@@ -163,6 +164,8 @@ pub struct Settings {
     pub conversions_only_from: Vec<IpNet>,
     /// How much of a visitor's address is kept.
     pub address_policy: AddressPolicy,
+    /// Cubes kept in memory, in bytes; what does not fit is read for each report.
+    pub cube_cache_bytes: u64,
     /// Recents kept in memory, in bytes; beyond that clicks wait (503) until some are sealed.
     pub recent_bytes_max: u64,
     /// Conversion calls that may wait for the ledger.

@@ -90,6 +90,8 @@ impl Default for Metrics {
             blanked: counter("segments_blanked", "Segments whose visitors' data was blanked with age"),
             dropped: counter("segments_dropped", "Segments dropped with age"),
             erased: counter("clicks_erased", "Clicks whose visitor's data was erased"),
+            cubes_made: counter("cubes_made", "Cubes of segments made"),
+            cubes_damaged: counter("cubes_damaged", "Cubes found damaged or of another version"),
             failures: counter("upkeep_failures", "Failed pieces of work on sealed segments"),
         };
         let (delivered, failed_tries, exhausted, cancelled, delivery_failures) = (

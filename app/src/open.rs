@@ -123,7 +123,11 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
     ledger.hold_node(settings.node)?;
     let catalogue = own_segments(&*ledger, settings.node, segments)?;
     let sealed = last_sealed(&catalogue, settings.node);
-    let options = archive::Options { dir: segments.to_owned(), metadata_cache_max: METADATA_CACHE_MAX };
+    let options = archive::Options {
+        dir: segments.to_owned(),
+        metadata_cache_max: METADATA_CACHE_MAX,
+        cube_cache_bytes: settings.cube_cache_bytes,
+    };
     let archive = Arc::new(Archive::open(options, catalogue)?);
     for orphan in archive.remove_orphans()? {
         tracing::warn!(
@@ -155,6 +159,7 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
     let upkeep = Upkeep {
         node: settings.node,
         settings: upkeep,
+        zone: settings.zone.clone(),
         clock: Arc::clone(&clock),
         journal: Arc::clone(&journal),
         archive: Arc::clone(&archive),

@@ -59,6 +59,7 @@ pub(crate) fn open_in(folder: &Path) -> Opened {
             pixel_allow_list: Vec::new(),
             conversions_only_from: Vec::new(),
             address_policy: AddressPolicy::Keep,
+            cube_cache_bytes: 1 << 20,
             recent_bytes_max: 1 << 20,
             conversions_waiting_max: 1,
             questions_max: 2,

@@ -1,6 +1,6 @@
 //! What happens to segments after they were sealed, on a thread of its own: clicks are erased where
-//! somebody asked for it (`erase`), grow old (`retain`), and small segments become larger ones
-//! (`compact`). Each piece of work may be the last before a crash, and is then done again.
+//! somebody asked for it (`erase`), grow old (`retain`), small segments become larger ones
+//! (`compact`), and what their clicks add up to is written beside them (`cubes`). Each piece of work may be the last before a crash, and is then done again.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use archive::{Archive, ArchiveError, Blank};
 use domain::ids::NodeNumber;
 use domain::segment::Segment;
+use jiff::tz::TimeZone;
 use journal::{Journal, JournalError};
 use ledger::{Ledger, LedgerError};
 use prometheus_client::metrics::counter::Counter;
@@ -46,6 +47,10 @@ pub(crate) struct UpkeepCounters {
     pub(crate) dropped: Counter,
     /// Clicks whose visitor's data was erased.
     pub(crate) erased: Counter,
+    /// Cubes made.
+    pub(crate) cubes_made: Counter,
+    /// Cubes found damaged, or made by another version.
+    pub(crate) cubes_damaged: Counter,
     /// Pieces of work that failed.
     pub(crate) failures: Counter,
 }
@@ -64,12 +69,14 @@ pub(crate) enum UpkeepError {
 pub struct Upkeep {
     pub(crate) node: NodeNumber,
     pub(crate) settings: UpkeepSettings,
+    /// The reporting zone.
+    pub(crate) zone: TimeZone,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) archive: Arc<Archive>,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) counters: UpkeepCounters,
-    /// Names of segments that could not be rewritten; they are left alone until the next start.
+    /// Names of segments that could not be rewritten or read; they are left alone until the next start.
     pub(crate) spoiled: HashSet<String>,
     /// The erasure that is under way.
     pub(crate) erasing: Option<Erasing>,
@@ -93,10 +100,11 @@ impl Upkeep {
 
     /// Does a piece of each kind of work. Returns how long nothing needs to be done.
     fn turn(&mut self, stop: &dyn Fn() -> bool) -> Duration {
-        let kinds: [(&str, Work); 4] = [
+        let kinds: [(&str, Work); 5] = [
             ("erasing clicks", Self::erase),
             ("dropping old data", Self::retain),
             ("joining segments", Self::compact),
+            ("making cubes", Self::make_cubes),
             ("removing replaced segments", |upkeep, _| {
                 Ok(upkeep.archive.remove_replaced().map(|_| false)?)
             }),

@@ -93,7 +93,8 @@ impl Verify<'_> {
     pub fn run(&self, listener: &mut dyn Listener) -> Result<Verified, VerifyError> {
         listener.begin("books", 0);
         let rows = self.ledger.verify(&mut |finding| listener.found(finding))?;
-        let options = archive::Options { dir: self.segments.to_owned(), metadata_cache_max: 1 };
+        let options =
+            archive::Options { dir: self.segments.to_owned(), metadata_cache_max: 1, cube_cache_bytes: 0 };
         let archive = Archive::open(options, Vec::new())?;
         let segments = self.check_segments(&archive, listener)?;
         let mut verified = Verified { rows, segments, ..Verified::default() };
@@ -112,12 +113,21 @@ impl Verify<'_> {
         let catalogue = self.catalogue()?;
         listener.begin("segments", catalogue.len() as u64);
         for segment in &catalogue {
-            if let Some(problem) = damage(archive.verify_segment(segment))?
-                // A running server may have put another in its place meanwhile.
-                && self.catalogue()?.contains(segment)
-            {
-                let row = format!("segment {}", segment.name());
-                listener.found(Finding { check: "segments_match_the_catalogue", row, problem });
+            let segment_damage = damage(archive.verify_segment(segment))?;
+            // A cube is no better than what it is made of.
+            let cube_damage =
+                if segment_damage.is_none() { damage(archive.verify_cube(segment))? } else { None };
+            for (check, problem) in [
+                ("segments_match_the_catalogue", segment_damage),
+                ("cubes_match_their_segments", cube_damage),
+            ] {
+                if let Some(problem) = problem
+                    // A running server may have put another in its place meanwhile.
+                    && self.catalogue()?.contains(segment)
+                {
+                    let row = format!("segment {}", segment.name());
+                    listener.found(Finding { check, row, problem });
+                }
             }
             listener.step();
         }
@@ -299,7 +309,7 @@ mod tests {
     fn every_conversion_is_found_missing_or_unchecked_for_a_reason() {
         let (opened, folder) = sample::sealed(2, 10);
         let segments = folder.path().join("segments");
-        let options = archive::Options { dir: segments.clone(), metadata_cache_max: 1 };
+        let options = archive::Options { dir: segments.clone(), metadata_cache_max: 1, cube_cache_bytes: 0 };
         let archive = Archive::open(options, Vec::new()).expect("opens");
         let now = sample::click(0).id.time().saturating_add(48.hours()).expect("in range");
         let node = NodeNumber::new(1).expect("in range");
@@ -339,7 +349,7 @@ mod tests {
         let ledger = &*opened.app.ledger;
         let node = NodeNumber::new(1).expect("in range");
         let verify = Verify { ledger, segments: &segments, node, clicks_days: 0, now: Timestamp::UNIX_EPOCH };
-        let options = archive::Options { dir: segments.clone(), metadata_cache_max: 1 };
+        let options = archive::Options { dir: segments.clone(), metadata_cache_max: 1, cube_cache_bytes: 0 };
         let archive = Archive::open(options, Vec::new()).expect("opens");
         let converted = [(sample::click(5).id, ConversionId(1))];
         for entry in std::fs::read_dir(&segments).expect("there") {

@@ -152,7 +152,7 @@ impl ChunkReader for CheckedFile {
 }
 
 /// A file of ours that is shorter than it was, or gone, is damage; anything else may pass.
-fn not_read(path: &Path, offset: u64, error: io::Error) -> ArchiveError {
+pub(crate) fn not_read(path: &Path, offset: u64, error: io::Error) -> ArchiveError {
     match error.kind() {
         io::ErrorKind::NotFound => ArchiveError::corrupt(path, offset, "the file is missing"),
         io::ErrorKind::UnexpectedEof => ArchiveError::corrupt(path, offset, "the file ends too early"),

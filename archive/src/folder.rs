@@ -9,22 +9,31 @@ use std::sync::Arc;
 
 use domain::segment::Segment;
 
+use crate::cube::{self, Cubes};
 use crate::error::ArchiveError;
 use crate::segment::cache::ReaderCache;
 use crate::segment::{self, SegmentReader};
+use crate::table::Options;
 
 pub(crate) struct Folder {
     dir: PathBuf,
     cache: ReaderCache,
+    pub cubes: Cubes,
 }
 
 impl Folder {
-    pub fn new(dir: PathBuf, metadata_cache_max: usize) -> Self {
-        Self { dir, cache: ReaderCache::new(metadata_cache_max) }
+    pub fn new(options: Options) -> Self {
+        let cubes = Cubes::new(options.dir.clone(), options.cube_cache_bytes);
+        Self { dir: options.dir, cache: ReaderCache::new(options.metadata_cache_max), cubes }
     }
 
     fn path(&self, segment: &Segment) -> PathBuf {
         path_in(&self.dir, segment)
+    }
+
+    /// All its files, as far as they are there.
+    fn paths(&self, segment: &Segment) -> [PathBuf; 3] {
+        [self.path(segment), self.sums_path(segment), self.cubes.path(segment)]
     }
 
     fn sums_path(&self, segment: &Segment) -> PathBuf {
@@ -52,6 +61,11 @@ impl Folder {
     pub fn verify(&self, segment: &Segment) -> Result<(), ArchiveError> {
         self.check_present(segment)?;
         segment::verify(&self.path(segment), &self.sums_path(segment), segment)
+    }
+
+    /// Checks the segment's cube, if it has one, against all its clicks.
+    pub fn verify_cube(&self, segment: &Segment) -> Result<(), ArchiveError> {
+        cube::verify(&self.cubes.path(segment), segment, &self.open(segment)?)
     }
 
     /// The segment's reader, past the cache.
@@ -87,10 +101,11 @@ impl Folder {
         })
     }
 
-    /// Removes the two files of a segment that is not catalogued any more and that nobody reads.
+    /// Removes the files of a segment that is not catalogued any more and that nobody reads.
     pub fn remove(&self, segment: &Segment) -> Result<(), ArchiveError> {
         self.cache.forget(segment);
-        for path in [self.path(segment), self.sums_path(segment)] {
+        self.cubes.forget(segment);
+        for path in self.paths(segment) {
             match fs::remove_file(path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
                 _ => {}
@@ -101,8 +116,7 @@ impl Folder {
 
     /// Removes our files that belong to none of `segments`. Returns their names.
     pub fn remove_orphans(&self, segments: &[Arc<Segment>]) -> Result<Vec<String>, ArchiveError> {
-        let known: HashSet<PathBuf> =
-            segments.iter().flat_map(|segment| [self.path(segment), self.sums_path(segment)]).collect();
+        let known: HashSet<PathBuf> = segments.iter().flat_map(|segment| self.paths(segment)).collect();
         let mut removed = Vec::new();
         for entry in fs::read_dir(&self.dir)? {
             let path = entry?.path();
@@ -127,7 +141,7 @@ pub fn has_file(dir: &Path, segment: &Segment) -> bool {
 
 fn is_ours(name: &str) -> bool {
     let name = name.strip_suffix(".tmp").unwrap_or(name);
-    name.starts_with("clicks-") && [".parquet", ".crc"].iter().any(|ending| name.ends_with(ending))
+    name.starts_with("clicks-") && [".parquet", ".crc", ".cube"].iter().any(|ending| name.ends_with(ending))
 }
 
 fn with_tmp(path: &Path) -> PathBuf {

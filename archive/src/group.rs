@@ -23,7 +23,7 @@ use crate::list::Source;
 use crate::recents::Block;
 use crate::table::Archive;
 
-use question::{Counting, Question, Tally};
+use question::{Counting, Question, Tally, answer};
 
 /// Threads for one question: more would leave none for the others.
 const THREADS_MAX: usize = 4;
@@ -45,7 +45,7 @@ impl Archive {
         let filter = ClickFilter { from, before, offer_id: None, affiliate_id: None };
         let tasks = tasks(self.sources(&filter), &question);
         let groups = count(&self.folder, &question, &tasks)?;
-        Ok(question.answer(groups.finish()?))
+        Ok(answer(groups.finish()?))
     }
 }
 

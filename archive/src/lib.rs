@@ -3,6 +3,8 @@
 //! catalogue of segments (`ledger`). Start with [`Archive`]; the file format: `segment`.
 
 mod checked_file;
+mod cube;
+mod cubes;
 mod device;
 mod error;
 mod folder;
@@ -18,6 +20,7 @@ mod search;
 mod segment;
 mod table;
 
+pub use cube::CubeState;
 pub use error::ArchiveError;
 pub use folder::has_file;
 pub use reached::Reached;

@@ -22,6 +22,8 @@ pub struct Options {
     /// How many segments are kept open with their page index in memory: about a quarter of a
     /// megabyte each.
     pub metadata_cache_max: usize,
+    /// How many bytes of cubes stay in memory; what does not fit is read each time.
+    pub cube_cache_bytes: u64,
 }
 
 /// All clicks of a node. Its methods block; share it behind an `Arc`.
@@ -45,7 +47,7 @@ impl Archive {
     /// An archive of the catalogued segments and no recents yet. Checks that every file is there
     /// with its catalogued size, not what is in it: for that, [`Archive::verify_segment`].
     pub fn open(options: Options, catalogue: Vec<Segment>) -> Result<Self, ArchiveError> {
-        let folder = Folder::new(options.dir, options.metadata_cache_max);
+        let folder = Folder::new(options);
         for segment in &catalogue {
             folder.check_present(segment)?;
         }

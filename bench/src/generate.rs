@@ -107,7 +107,11 @@ pub fn open_archive(folder: &Path) -> anyhow::Result<Archive> {
     /// As many as a server keeps.
     const METADATA_CACHE_MAX: usize = 1024;
     let ledger = Location::file(folder.join("ledger.sqlite")).open()?;
-    let options = archive::Options { dir: folder.join("segments"), metadata_cache_max: METADATA_CACHE_MAX };
+    let options = archive::Options {
+        dir: folder.join("segments"),
+        metadata_cache_max: METADATA_CACHE_MAX,
+        cube_cache_bytes: 512 << 20,
+    };
     Ok(Archive::open(options, ledger.list_segments()?)?)
 }
 

@@ -117,7 +117,7 @@ sections! {
     Archive { seal_after_seconds: u64, recent_mib: u64, segment_rows_max: u64 }
     Retention { clicks_days: u32, visitor_days: u32 }
     Api { conversions_waiting: usize, questions: usize }
-    Reports { conversions_mib: u64 }
+    Reports { conversions_mib: u64, cubes_mib: u64 }
     Outbound {
         allow_private: PrivateAddresses,
         timeout_seconds: u64,
@@ -253,6 +253,7 @@ impl Config {
         within("api.conversions_waiting", self.api.conversions_waiting as u64, 1, 1_000_000)?;
         within("api.questions", self.api.questions as u64, 1, 1024)?;
         within("reports.conversions_mib", self.reports.conversions_mib, 1, 1 << 20)?;
+        within("reports.cubes_mib", self.reports.cubes_mib, 0, 1024 * 1024)?;
         let Outbound { timeout_seconds, connect_timeout_seconds, .. } = self.outbound;
         within("outbound.timeout_seconds", timeout_seconds, 1, 300)?;
         within("outbound.connect_timeout_seconds", connect_timeout_seconds, 1, timeout_seconds)?;
@@ -308,6 +309,7 @@ impl Config {
                 .ip_address
                 .parse()
                 .map_err(|error| anyhow!("privacy.ip_address: {error}"))?,
+            cube_cache_bytes: self.reports.cubes_mib * MIB,
             recent_bytes_max: self.archive.recent_mib * MIB,
             conversions_waiting_max: self.api.conversions_waiting,
             questions_max: self.api.questions,
@@ -544,6 +546,7 @@ mod tests {
             ("[journal]\nfile_mib = 0", "journal.file_mib"),
             ("[archive]\nsegment_rows_max = 5000000", "archive.segment_rows_max"),
             ("[retention]\nclicks_days = 40000", "retention.clicks_days"),
+            ("[reports]\ncubes_mib = 1048577", "reports.cubes_mib"),
             ("[retention]\nvisitor_days = -1", "retention.visitor_days"),
             ("[log]\nformat = \"xml\"", "log.format"),
             ("[outbound]\nallow_private = \"yes\"", "outbound.allow_private: invalid type"),

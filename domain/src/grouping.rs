@@ -99,6 +99,15 @@ impl Codes {
         }
     }
 
+    /// Whether all codes are below `values`.
+    pub fn are_below(&self, values: usize) -> bool {
+        match self {
+            Self::Narrow(codes) => codes.iter().max().is_none_or(|it| usize::from(*it) < values),
+            Self::Wide(codes) => codes.iter().max().is_none_or(|it| usize::from(*it) < values),
+            Self::Full(codes) => codes.iter().max().is_none_or(|it| (*it as usize) < values),
+        }
+    }
+
     /// Hands each code of `rows` to `take`, with its place among them.
     pub fn each(&self, rows: Range<usize>, mut take: impl FnMut(usize, usize)) {
         match self {
@@ -478,7 +487,9 @@ fn put_keys<K: Key>(rows: &Range<usize>, bits: &[u32], sources: &[Source<'_>], k
         match source {
             Source::Fixed(code) => {
                 let part = K::from(*code) << shift;
-                keys.iter_mut().for_each(|key| *key |= part);
+                for key in keys.iter_mut() {
+                    *key |= part;
+                }
             }
             Source::By(codes, to) => {
                 codes.each(rows.clone(), |at, code| keys[at] |= K::from(to[code]) << shift);
@@ -611,8 +622,8 @@ mod tests {
     fn more_dimensions_than_a_machine_word_has_room_for_are_grouped_all_the_same() {
         let mut groups = Groups::<Rows>::new(12, 1000);
         for row in 0..1000_u32 {
-            let codes: Vec<u32> =
-                (0..12).map(|at| groups.code(at, &Value::Id(row.wrapping_mul(at as u32 + 1)))).collect();
+            let values = (1..=12).map(|at| Value::Id(row.wrapping_mul(at))).enumerate();
+            let codes: Vec<u32> = values.map(|(at, value)| groups.code(at, &value)).collect();
             groups.group(&codes).expect("a thousand").merge(&Rows(u64::from(row) + 1));
         }
         let (columns, rows) = groups.table().expect("a thousand");

@@ -35,7 +35,11 @@ fn traces(folder: &Path) -> Vec<String> {
             found.extend(traces(&path));
         } else {
             let needle = USER_AGENT.as_bytes();
-            let bytes = std::fs::read(&path).expect("readable");
+            let bytes = match std::fs::read(&path) {
+                // The server has finished or removed it meanwhile.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                bytes => bytes.expect("readable"),
+            };
             if bytes.windows(needle.len()).any(|window| window == needle) {
                 found.push(path.display().to_string());
             }

@@ -22,7 +22,7 @@ struct Sound {
 }
 
 fn open(dir: &Path, catalogue: Vec<Segment>) -> Result<Archive, ArchiveError> {
-    Archive::open(Options { dir: dir.to_owned(), metadata_cache_max: 2 }, catalogue)
+    Archive::open(Options { dir: dir.to_owned(), metadata_cache_max: 2, cube_cache_bytes: 0 }, catalogue)
 }
 
 fn click(number: u32) -> Click {

@@ -121,15 +121,15 @@ impl<'q> Question<'q> {
             }
         })
     }
+}
 
-    /// The groups as they were asked for.
-    pub fn answer(&self, groups: Vec<(Vec<Value>, Tally)>) -> Vec<ClickGroup> {
-        let group = |(mut values, tally): (Vec<Value>, Tally)| {
-            let period = if let Value::Id(place) = values.remove(0) { place as usize } else { 0 };
-            ClickGroup { period, values, counts: tally.into() }
-        };
-        groups.into_iter().map(group).collect()
-    }
+/// The groups as they were asked for.
+pub(super) fn answer(groups: Vec<(Vec<Value>, Tally)>) -> Vec<ClickGroup> {
+    let group = |(mut values, tally): (Vec<Value>, Tally)| {
+        let period = if let Value::Id(place) = values.remove(0) { place as usize } else { 0 };
+        ClickGroup { period, values, counts: tally.into() }
+    };
+    groups.into_iter().map(group).collect()
 }
 
 /// When the rows of a table were.

@@ -3,21 +3,22 @@
 use std::cell::LazyCell;
 use std::sync::Arc;
 
-use domain::grouping::{Column, ColumnBuilder};
+use domain::grouping::{Column, ColumnBuilder, Value};
 use domain::ids::ClickId;
 use domain::report::Attribute;
 use domain::segment::Segment;
 
+use crate::cube::{Block, Opened, Run};
 use crate::error::ArchiveError;
 use crate::folder::Folder;
-use crate::recents::Block;
+use crate::recents;
 use crate::segment::{CHUNK_ROWS, hosts_of};
 
-use super::question::{Counting, Weight, When};
+use super::question::{Counting, Place, Weight, When};
 
 impl Counting<'_> {
     /// Counts the clicks of recents, which are in order.
-    pub fn add_recents(&mut self, blocks: &[Arc<Block>]) -> Result<(), ArchiveError> {
+    pub fn add_recents(&mut self, blocks: &[Arc<recents::Block>]) -> Result<(), ArchiveError> {
         let question = self.question;
         let mut rows = Rows::new(&question.attributes);
         let mut now = None;
@@ -40,9 +41,59 @@ impl Counting<'_> {
         period.map_or(Ok(()), |period| self.add(When::In(period), &columns, Weight::One))
     }
 
-    /// Counts the clicks of a segment.
+    /// Counts the clicks of a segment, by its cube where that can tell.
     pub fn add_segment(&mut self, folder: &Folder, segment: &Segment) -> Result<(), ArchiveError> {
-        self.scan(folder, segment, segment.first_click, segment.last_click)
+        let Some(opened) = folder.cubes.find(segment) else {
+            return self.scan(folder, segment, segment.first_click, segment.last_click);
+        };
+        for number in 0..opened.blocks().len() {
+            for run in self.add_block(folder, segment, &opened, number)? {
+                self.scan(folder, segment, run.first(), run.last())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts what the cube knows of a block. Returns the clicks that are still to be read.
+    fn add_block(
+        &mut self,
+        folder: &Folder,
+        segment: &Segment,
+        opened: &Opened,
+        number: usize,
+    ) -> Result<Vec<Run>, ArchiveError> {
+        let (question, block) = (self.question, &opened.blocks()[number]);
+        let place = question.place(block.run.first(), block.run.last());
+        let whole = matches!(place, Place::Within(_));
+        if place == Place::Outside {
+            return Ok(Vec::new());
+        }
+        let Some((table, attributes)) = best_table(block, &question.attributes, whole) else {
+            return Ok(vec![block.run]);
+        };
+        let count = block.tables[table].view().width() - 1;
+        let needed = attributes.into_iter().chain([count]).chain((!whole).then_some(0));
+        let Some(columns) = folder.cubes.columns(opened, segment, (number, table), needed) else {
+            return Ok(vec![block.run]);
+        };
+        let columns: Vec<&Column> = columns.iter().map(Arc::as_ref).collect();
+        let (columns, others) = columns.split_at(question.attributes.len());
+        if let Place::Within(period) = place {
+            self.add(When::In(period), columns, Weight::By(others[0]))?;
+            return Ok(Vec::new());
+        }
+        let places: Vec<Place> = block.hours.iter().map(|it| question.place(it.first(), it.last())).collect();
+        let period_of = |hour: &Value| match hour {
+            Value::Id(hour) => match places.get(*hour as usize) {
+                Some(Place::Within(period)) => Some(*period),
+                _ => None,
+            },
+            Value::Text(_) => None,
+        };
+        let periods: Vec<Option<usize>> = others[1].values.iter().map(period_of).collect();
+        self.add(When::By(others[1], &periods), columns, Weight::By(others[0]))?;
+        let cut = block.hours.iter().zip(&places).filter(|(_, place)| **place == Place::Cut);
+        Ok(cut.map(|(hour, _)| *hour).collect())
     }
 
     /// Counts the clicks of a segment from `first` to `last` by reading each.
@@ -72,6 +123,14 @@ impl Counting<'_> {
     }
 }
 
+/// The smallest table that has all the attributes, or of those that tell hours apart where not the whole
+/// block is wanted; and where in it they stand.
+fn best_table(block: &Block, attributes: &[Attribute], whole: bool) -> Option<(usize, Vec<usize>)> {
+    let tables = block.tables.iter().enumerate().filter(|(_, it)| whole || it.view().is_hourly);
+    let fitting = tables.filter_map(|(at, it)| Some((it.rows, at, it.view().columns(attributes)?)));
+    fitting.min_by_key(|(rows, ..)| *rows).map(|(_, at, columns)| (at, columns))
+}
+
 /// The first id behind `id`.
 fn behind(id: ClickId) -> ClickId {
     let number = u128::from_be_bytes(id.to_bytes());
@@ -89,7 +148,7 @@ impl Rows {
         Self { columns: attributes.iter().map(|it| (*it, ColumnBuilder::default())).collect(), len: 0 }
     }
 
-    fn push(&mut self, block: &Block, row: usize) {
+    fn push(&mut self, block: &recents::Block, row: usize) {
         let head = block.head(row);
         // Most questions need no more than that.
         let record = LazyCell::new(|| block.record(row));

@@ -25,6 +25,8 @@ const ALL: ClickFilter =
 const ZONES: [&str; 4] = ["UTC", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe"];
 /// Between two clicks: 1,500 are some four days.
 const GAP_MS: u64 = 250_000;
+/// Of cubes in memory: less than some tests' cubes take.
+const CACHE_BYTES: u64 = 20_000;
 const FIRST_MS: u64 = 1_793_300_000_000;
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -32,6 +34,8 @@ pub(crate) enum Kind {
     Recents,
     Format1,
     Segment,
+    /// Of format 1 or not, with a cube cut at the days of a zone.
+    Cube(bool, &'static str),
 }
 
 fn click_id(index: u64) -> ClickId {
@@ -41,9 +45,9 @@ fn click_id(index: u64) -> ClickId {
     ClickId::from_bytes(id.to_be_bytes())
 }
 
-/// The `index`th click: few values of everything but of the second sub id, which is its own.
+/// The `index`th click: of few kinds, so that cubes are worth while, but with a second sub id of its own.
 pub(crate) fn click(index: u64) -> Click {
-    let bits = (index + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let bits = (index / 4 % 23 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let pick = |shift: u32, below: u32| u32::try_from((bits >> shift) % u64::from(below)).expect("small");
     let name = |shift: u32, names: &[&str]| {
         names[pick(shift, u32::try_from(names.len()).expect("few")) as usize].to_owned()
@@ -61,7 +65,7 @@ pub(crate) fn click(index: u64) -> Click {
         browser: name(24, &["", "Safari", "Chrome"]),
         sub_ids: [
             name(23, &["", "a", "b\0", "🦀"]),
-            format!("{bits:x}"),
+            format!("{index:x}"),
             String::new(),
             name(25, &["x", "y"]),
             name(27, &["", "ß"]),
@@ -82,13 +86,14 @@ impl Shelf {
     /// One with a journal file of so many clicks for each pair.
     pub fn new(files: &[(u64, Kind)]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let options = Options { dir: dir.path().to_owned(), metadata_cache_max: 2 };
+        let options =
+            Options { dir: dir.path().to_owned(), metadata_cache_max: 2, cube_cache_bytes: CACHE_BYTES };
         let archive = Archive::open(options, Vec::new()).expect("opens");
         let mut clicks: Vec<Click> = Vec::new();
         for (&(rows, kind), file) in files.iter().zip(1..) {
             let start = clicks.len() as u64;
             let mut own: Vec<Click> = (start..start + rows).map(click).collect();
-            if kind == Kind::Format1 {
+            if kind.is_format_1() {
                 own = own.iter().map(of_format_1).collect();
             }
             push(&archive, file, start, &own);
@@ -99,6 +104,14 @@ impl Shelf {
                 seal(&archive, file, kind);
             }
         }
+        Self { archive, dir, clicks }
+    }
+
+    /// One with a journal file of these.
+    pub fn of(clicks: Vec<Click>, kind: Kind) -> Self {
+        let Self { archive, dir, .. } = Self::new(&[]);
+        push(&archive, 1, 0, &clicks);
+        seal(&archive, 1, kind);
         Self { archive, dir, clicks }
     }
 }
@@ -121,7 +134,7 @@ fn push(archive: &Archive, file: u64, seq: u64, clicks: &[Click]) {
 fn seal(archive: &Archive, file: u64, kind: Kind) {
     let node = NodeNumber::new(7).expect("in range");
     let mut segment = archive.write_segment(node, file).expect("written").expect("has recents");
-    if kind == Kind::Format1 {
+    if kind.is_format_1() {
         let of_file = ClickFilter { from: segment.first_click, ..ALL };
         let rows = usize::try_from(segment.rows).expect("few");
         let clicks = archive.list(&of_file, 0, rows).expect("readable").clicks;
@@ -130,7 +143,16 @@ fn seal(archive: &Archive, file: u64, kind: Kind) {
         let written = archive.folder.write(&old, |path| crate::segment::write(path, &old, &records));
         segment = Segment { file_bytes: written.expect("written"), ..old };
     }
-    archive.publish(segment);
+    archive.publish(segment.clone());
+    if let Kind::Cube(_, name) = kind {
+        archive.make_cube(&segment, &zone(name), &|| false).expect("made");
+    }
+}
+
+impl Kind {
+    fn is_format_1(self) -> bool {
+        matches!(self, Self::Format1 | Self::Cube(true, _))
+    }
 }
 
 /// The groups there are, the slow way.
@@ -199,7 +221,9 @@ pub(crate) fn any_grouping() -> impl Strategy<Value = ClickGrouping> {
 }
 
 pub(crate) fn any_files() -> impl Strategy<Value = Vec<(u64, Kind)>> {
-    let kind = prop::sample::select(vec![Kind::Recents, Kind::Format1, Kind::Segment]);
+    let cube =
+        (any::<bool>(), prop::sample::select(ZONES.to_vec())).prop_map(|(old, name)| Kind::Cube(old, name));
+    let kind = prop_oneof![Just(Kind::Recents), Just(Kind::Format1), Just(Kind::Segment), cube.clone(), cube];
     prop::collection::vec((0u64..900, kind), 0..5)
 }
 
@@ -226,6 +250,7 @@ proptest! {
         for grouping in groupings {
             let found = sorted(shelf.archive.group(&grouping).expect("readable"));
             prop_assert_eq!(found, naive(&shelf.clicks, &grouping));
+            prop_assert!(shelf.archive.folder.cubes.bytes() <= CACHE_BYTES);
         }
     }
 }
@@ -233,8 +258,8 @@ proptest! {
 #[test]
 fn as_many_groups_as_there_may_be_are_found_and_one_more_is_an_error() {
     let own = by(&[Attribute::SubId(1)]);
-    for files in [&[(900, Kind::Recents)], &[(900, Kind::Segment)]] {
-        let shelf = Shelf::new(files);
+    for kind in [Kind::Recents, Kind::Segment, Kind::Cube(false, "UTC")] {
+        let shelf = Shelf::new(&[(900, kind)]);
         let group = |groups_max| shelf.archive.group(&ClickGrouping { groups_max, ..own.clone() });
         assert_eq!(group(900).expect("not too many").len(), 900);
         assert!(matches!(group(899), Err(ArchiveError::TooManyGroups(it)) if it.max == 899));
@@ -245,14 +270,14 @@ fn as_many_groups_as_there_may_be_are_found_and_one_more_is_an_error() {
         assert_eq!(sorted(shelf.archive.group(&few).expect("not too many")), naive(&shelf.clicks, &few));
     }
     // Each thread finds no more than there may be, both together do.
-    let shelf = Shelf::new(&[(700, Kind::Segment), (700, Kind::Segment)]);
+    let shelf = Shelf::new(&[(700, Kind::Cube(false, "UTC")), (700, Kind::Segment)]);
     let grouping = ClickGrouping { groups_max: 1399, ..own };
     assert!(matches!(shelf.archive.group(&grouping), Err(ArchiveError::TooManyGroups(it)) if it.max == 1399));
 }
 
 #[test]
 fn no_time_and_no_clicks_are_no_groups() {
-    let shelf = Shelf::new(&[(10, Kind::Segment), (10, Kind::Recents)]);
+    let shelf = Shelf::new(&[(10, Kind::Cube(false, "UTC")), (10, Kind::Recents)]);
     let never = ClickGrouping { periods: Vec::new(), ..by(&[Attribute::Offer]) };
     assert_eq!(shelf.archive.group(&never).expect("nothing"), []);
     let before = periods(Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH + 1.hour(), None, &TimeZone::UTC);

@@ -14,7 +14,7 @@ use super::SegmentReader;
 const ROWS_MAX: usize = 100_000_000;
 
 /// What a segment's name is made from.
-type Key = (NodeNumber, u64, u64, u32);
+pub(crate) type Key = (NodeNumber, u64, u64, u32);
 
 pub(crate) struct ReaderCache {
     max: usize,
@@ -66,6 +66,7 @@ impl ReaderCache {
     }
 }
 
-fn key(segment: &Segment) -> Key {
+/// What its name is made from.
+pub(crate) fn key(segment: &Segment) -> Key {
     (segment.node, segment.first_seq, segment.last_seq, segment.generation)
 }

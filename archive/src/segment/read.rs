@@ -128,9 +128,13 @@ impl SegmentReader {
 
     /// The rows from `from` on and before `before`.
     pub fn between(&self, from: ClickId, before: ClickId) -> Result<Range<usize>, ArchiveError> {
-        let start = self.position(from)?.unwrap_or_else(|row| row);
-        let end = self.position(before)?.unwrap_or_else(|row| row);
+        let (start, end) = (self.rows_before(from)?, self.rows_before(before)?);
         Ok(start..end.max(start))
+    }
+
+    /// How many clicks come before `id`.
+    pub fn rows_before(&self, id: ClickId) -> Result<usize, ArchiveError> {
+        Ok(self.position(id)?.unwrap_or_else(|row| row))
     }
 
     /// The id of a row there is.

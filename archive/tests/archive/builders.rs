@@ -107,7 +107,10 @@ impl Shelf {
 
 pub fn open(dir: &TempDir, catalogue: Vec<Segment>) -> Result<Archive, ArchiveError> {
     // Two: tests with more segments reach the bound of the cache.
-    Archive::open(Options { dir: dir.path().to_owned(), metadata_cache_max: 2 }, catalogue)
+    Archive::open(
+        Options { dir: dir.path().to_owned(), metadata_cache_max: 2, cube_cache_bytes: 1 << 20 },
+        catalogue,
+    )
 }
 
 /// Pushes `clicks` as records from number `seq` on.

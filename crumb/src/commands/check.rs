@@ -77,7 +77,7 @@ fn data(config: &Config, folder: &Folder) -> anyhow::Result<Vec<Finding>> {
     let segments = catalogue()?;
     let progress = ProgressBar::new(segments.len() as u64);
     progress.set_style(ProgressStyle::with_template("segments {pos}/{len} {wide_bar} {eta}")?);
-    let options = archive::Options { dir: folder.segments(), metadata_cache_max: 1 };
+    let options = archive::Options { dir: folder.segments(), metadata_cache_max: 1, cube_cache_bytes: 0 };
     let archive = Archive::open(options, Vec::new())?;
     for segment in &segments {
         let problem =
