@@ -64,6 +64,15 @@ struct Kept {
     blocks: Cache<Key, Arc<Block>, Weight>,
     /// The last change they know of; none before the first report.
     position: Option<ChangeId>,
+    /// How often visitors' data had been erased.
+    erasures: u64,
+}
+
+impl Kept {
+    /// What they are up to date with.
+    fn known(&self) -> (Option<ChangeId>, u64) {
+        (self.position, self.erasures)
+    }
 }
 
 /// The hour, in microseconds, by that clock.
@@ -82,7 +91,7 @@ impl Facts {
     /// Room for so many bytes.
     pub fn new(bytes_max: u64) -> Self {
         let blocks = Cache::with_weighter(BLOCKS, bytes_max, Weight);
-        Self { kept: Mutex::new(Kept { blocks, position: None }) }
+        Self { kept: Mutex::new(Kept { blocks, position: None, erasures: 0 }) }
     }
 
     /// Groups conversions. Blocks. Memory is bounded by the room there is, the groups, and what one hour
@@ -102,11 +111,12 @@ impl Facts {
                 hour += HOUR_MICROS;
                 continue;
             }
-            let missing = (1..HOURS_READ_MAX).take_while(|it| {
-                let next = hour + it * HOUR_MICROS;
-                next < end && self.get((grouping.clock, next)).is_none()
-            });
-            let until = hour + (1 + missing.count() as i64) * HOUR_MICROS;
+            let mut until = hour + HOUR_MICROS;
+            while until < end.min(hour + HOURS_READ_MAX * HOUR_MICROS)
+                && self.get((grouping.clock, until)).is_none()
+            {
+                until += HOUR_MICROS;
+            }
             self.read(ledger, grouping.clock, hour, until, &mut add)?;
             hour = until;
         }
@@ -120,7 +130,8 @@ impl Facts {
             Some(position) => ledger.changed_since(position, CHANGES_MAX)?,
             None => ledger.changed_since(ChangeId(0), 0)?,
         };
-        match changed.times {
+        let erased = std::mem::replace(&mut kept.erasures, changed.erasures) != changed.erasures;
+        match changed.times.filter(|_| !erased) {
             None => kept.blocks.clear(),
             Some(times) => {
                 for (click, conversion, approval) in times {
@@ -154,7 +165,7 @@ impl Facts {
         until: i64,
         add: &mut dyn FnMut(i64, &Block) -> Result<(), TooManyGroups>,
     ) -> Result<(), FactsError> {
-        let position = self.lock().position;
+        let known = self.lock().known();
         let mut hour = from;
         let mut builder = BlockBuilder::default();
         let mut failed = None;
@@ -164,7 +175,7 @@ impl Facts {
             failed = failed.take().or(added.err());
             let mut kept = self.lock();
             // Where others have heard of changes meanwhile, this may be from before them.
-            if kept.position == position {
+            if kept.known() == known {
                 kept.blocks.insert((clock, hour), block);
             }
         };

@@ -199,6 +199,21 @@ fn a_report_follows_every_change_at_once() {
 }
 
 #[test]
+fn what_was_erased_is_in_no_report() {
+    let server = TestServer::start();
+    let click = server.client.click(&format!("{}&s1=somebody", server.sample.link()));
+    let call = [("click_id", &*click), ("offer_id", &*server.sample.offer_id)];
+    server.client.get("conversion", &call).success();
+    let question = json!({
+        "start_date": "2026-06-19", "end_date": "2026-06-19", "group_by": ["sub_id_1"], "metrics": ["conversions"],
+    });
+    assert_eq!(report(&server, &question)["report"]["rows"][0]["sub_id_1"], "somebody");
+    let ledger = ledger::Location::file(server.folder().join("ledger.sqlite")).open().expect("a ledger");
+    ledger.erase_visitors(&[click.parse().expect("a click id")]).expect("erased");
+    assert_eq!(report(&server, &question)["report"]["rows"], json!([{"sub_id_1": "", "conversions": 1}]));
+}
+
+#[test]
 fn the_answer_is_shaped_as_documented() {
     let server = TestServer::start();
     server.convert("one");

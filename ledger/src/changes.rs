@@ -65,6 +65,8 @@ pub struct Changed {
     pub last: ChangeId,
     /// The times of the conversion of each change, in their order; none where too much has changed to tell.
     pub times: Option<Vec<FactTimes>>,
+    /// Grows with every erasure of visitors' data, which conversions may hold and which is no change.
+    pub erasures: u64,
 }
 
 /// Every change of every conversion, in one order that never changes: whoever has seen a number never sees

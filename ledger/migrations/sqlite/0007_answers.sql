@@ -32,6 +32,8 @@ INSERT INTO changes (change_id, offer_id, conversion_id, booking, changed_at)
         FROM (SELECT offer_id, conversion_id, 0 AS booking, recorded_at AS made_at FROM conversions
             UNION ALL SELECT offer_id, conversion_id, booking, made_at FROM adjustments) AS booked) AS in_order;
 INSERT INTO versions SELECT 'changes', count(*) FROM changes;
+-- Raised by every erasure: it changes conversions and is no change of theirs.
+INSERT INTO versions VALUES ('erasures', 1);
 
 -- Impressions are counted by quarters of an hour: a day of a zone that is off by half hours is made of them.
 ALTER TABLE impressions RENAME COLUMN hour TO quarter;

@@ -98,7 +98,7 @@ impl<D: Database> ChangeBook for Book<D> {
                 Some(changed) if changed <= u64::from(max) => Some(times_since(session, after)?),
                 _ => None,
             };
-            Ok(Changed { last: ChangeId(last), times })
+            Ok(Changed { last: ChangeId(last), times, erasures: version(session, "erasures")? })
         })
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use domain::ids::{ClickId, ConversionId};
 use jiff::Timestamp;
 
-use super::Book;
+use super::{Book, raise_version};
 use crate::LedgerError;
 use crate::database::{Database, Session, Value, all, values};
 use crate::erasures::ErasureBook;
@@ -38,7 +38,8 @@ impl<D: Database> ErasureBook for Book<D> {
         self.database.write(|session| {
             session.execute_all(conversions, &clicks)?;
             session.execute_all(tries, &clicks)?;
-            session.execute_all(raw, &attempts).map(drop)
+            session.execute_all(raw, &attempts)?;
+            raise_version(session, "erasures")
         })?;
         self.database.scrub(&["conversions", "attempts", "delivery_tries"])
     }

@@ -259,6 +259,9 @@ pub fn the_times_of_what_has_changed_are_told_unless_too_much_has(open: Open<'_>
     assert_eq!(since(2, 1).times, Some(vec![times(&now)]));
     assert_eq!(since(3, 0).times, Some(Vec::new()));
     assert_eq!((since(4, 10).last, since(4, 10).times), (ChangeId(3), None), "a number of no change");
+    let before = since(3, 0).erasures;
+    ledger.erase_visitors(&[approved.click_id]).expect("erased");
+    assert_eq!((since(3, 0).last, since(3, 0).erasures), (ChangeId(3), before + 1), "no change, but told");
 }
 
 fn facts(ledger: &dyn Ledger, clock: Clock, from: Timestamp, until: Timestamp) -> Vec<Fact> {
