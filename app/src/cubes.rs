@@ -44,7 +44,6 @@ mod tests {
     use jiff::Timestamp;
     use jiff::tz::TimeZone;
 
-    use super::*;
     use crate::sample;
 
     #[test]

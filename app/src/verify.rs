@@ -342,6 +342,37 @@ mod tests {
         assert_eq!((sorted.found, sorted.missing.len()), (3, 0));
     }
 
+    /// Keeps what is wrong.
+    #[derive(Default)]
+    struct Heard(Vec<Finding>);
+
+    impl Listener for Heard {
+        fn begin(&mut self, _: &'static str, _: u64) {}
+        fn step(&mut self) {}
+        fn found(&mut self, finding: Finding) {
+            self.0.push(finding);
+        }
+    }
+
+    #[test]
+    fn a_cube_that_is_not_what_its_segment_adds_up_to_is_a_finding() {
+        let (mut opened, folder) = sample::sealed(2, 10);
+        while opened.upkeep.make_cubes(&|| false).expect("sound") {}
+        let segments = folder.path().join("segments");
+        let found = || {
+            let (ledger, node) = (&*opened.app.ledger, NodeNumber::new(1).expect("in range"));
+            let now = Timestamp::UNIX_EPOCH;
+            let mut heard = Heard::default();
+            let verify = Verify { ledger, segments: &segments, node, clicks_days: 0, now };
+            verify.run(&mut heard).expect("readable");
+            heard.0.iter().map(|it| (it.check, it.row.clone())).collect::<Vec<_>>()
+        };
+        assert_eq!(found(), []);
+        let name = opened.app.archive.segments()[1].name();
+        std::fs::write(segments.join(format!("{name}.cube")), "no cube").expect("writable");
+        assert_eq!(found(), [("cubes_match_their_segments", format!("segment {name}"))]);
+    }
+
     #[test]
     fn the_clicks_of_a_segment_that_cannot_be_read_are_unchecked() {
         let (opened, folder) = sample::sealed(1, 10);

@@ -31,8 +31,8 @@ pub struct Arguments {
     /// Rounds of redirects; the figures are medians
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=20))]
     pub rounds: u64,
-    /// Measure only this part; may be repeated. Without it: every part but scale, which takes many
-    /// minutes and gigabytes
+    /// Measure only this part; may be repeated. Without it: every part but scale and cubes, which
+    /// take minutes and gigabytes
     #[arg(long, value_name = "NAME")]
     pub only: Vec<Part>,
     /// Connections redirects are asked for over
@@ -41,6 +41,9 @@ pub struct Arguments {
     /// Clicks of the scale part; 100,000,000 take some 9 GB in the folder for temporary files
     #[arg(long, default_value_t = 100_000_000, value_parser = clap::value_parser!(u64).range(1000..=400_000_000))]
     pub scale_clicks: u64,
+    /// Clicks of the cubes part; each 10,000,000 take some 1 GB
+    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1_000_000..=400_000_000))]
+    pub cubes_clicks: u64,
     /// Conversions of the books part
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(20_000..=100_000_000))]
     pub books: u64,
@@ -77,6 +80,8 @@ pub enum Part {
     Deliveries,
     /// The ledger by itself: conversions when few and when many (--books) are stored, and pages
     Books,
+    /// Counting clicks by groups (--cubes-clicks), with cubes and without; only when named
+    Cubes,
     /// A million clicks beside a hundred million (--scale-clicks); only when named
     Scale,
 }
@@ -84,7 +89,7 @@ pub enum Part {
 impl Arguments {
     /// Whether a part is to be measured.
     pub fn wants(&self, part: Part) -> bool {
-        (self.only.is_empty() && part != Part::Scale) || self.only.contains(&part)
+        (self.only.is_empty() && !matches!(part, Part::Scale | Part::Cubes)) || self.only.contains(&part)
     }
 
     /// The country file to be used, fetched where none was named.

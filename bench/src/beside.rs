@@ -55,7 +55,7 @@ pub async fn measure(
     let base = folder.join("beside-base");
     template.copy_to(&base)?;
     // Small segments, so that there is something to join.
-    generate::generate(&base, sample, arguments.clicks, SMALL_FILE_BYTES)?;
+    generate::generate(&base, sample, arguments.clicks, SMALL_FILE_BYTES, generate::GAP_MS)?;
     let bench = Bench {
         arguments,
         folder: folder.join("beside"),

@@ -38,7 +38,7 @@ const RECENT_BYTES_MAX: u64 = 1 << 30;
 /// The first click comes in the first milliseconds of 2025.
 const FIRST_MS: u64 = 1_735_689_600_000;
 /// A click in so many milliseconds: a million a day.
-const GAP_MS: u64 = 86;
+pub const GAP_MS: u64 = 86;
 /// Every click's choices follow from this and its number.
 const SEED: u64 = 1 << 40;
 
@@ -61,30 +61,36 @@ impl Sample {
     }
 
     /// Click number `index`: one of the sample, at its own time and with its own `s2`.
-    fn click(&mut self, index: u64) -> &Click {
+    fn click(&mut self, index: u64, gap_ms: u64) -> &Click {
         let mut random = SmallRng::seed_from_u64(SEED + index);
         let which = random.random_range(0..self.0.len());
         let click = &mut self.0[which];
-        click.id = click_id(index);
+        click.id = click_id(index, gap_ms);
         click.sub_ids[1].clear();
         write!(click.sub_ids[1], "{:032x}", random.random::<u128>()).expect("writing to a string");
         click
     }
 }
 
-/// The id of generated click number `index`.
-pub fn click_id(index: u64) -> ClickId {
+/// The id of generated click number `index`, where one comes in so many milliseconds.
+pub fn click_id(index: u64, gap_ms: u64) -> ClickId {
     let random: u64 = SmallRng::seed_from_u64(!index).random();
-    let ms = FIRST_MS + index * GAP_MS + (random >> 48) % GAP_MS;
+    let ms = FIRST_MS + index * gap_ms + (random >> 48) % gap_ms;
     let time = Timestamp::from_millisecond(i64::try_from(ms).unwrap_or(i64::MAX)).unwrap_or(Timestamp::MAX);
     ClickIdMint::after(node(), None).mint(time, random)
 }
 
 /// Adds `count` sealed clicks to a data folder that has a ledger and no clicks, a segment for each journal
-/// file of `file_bytes`.
-pub fn generate(folder: &Path, sample: &mut Sample, count: u64, file_bytes: u64) -> anyhow::Result<()> {
+/// file of `file_bytes`, and a click in each `gap_ms`.
+pub fn generate(
+    folder: &Path,
+    sample: &mut Sample,
+    count: u64,
+    file_bytes: u64,
+    gap_ms: u64,
+) -> anyhow::Result<()> {
     let ledger = Location::file(folder.join("ledger.sqlite")).open()?;
-    let archive = Arc::new(open_archive(folder)?);
+    let archive = Arc::new(open_archive(folder, 0)?);
     let mut opened = journal::Opened::open(journal_options(folder, file_bytes))?;
     let replayed = opened.replay(|_| true, |_, _, _| ())?;
     ensure!(replayed.next_seq == 1, "the folder has clicks already");
@@ -94,7 +100,7 @@ pub fn generate(folder: &Path, sample: &mut Sample, count: u64, file_bytes: u64)
     let sealer = Sealer { archive: &archive, ledger: &*ledger, journal: &journal, to_seal };
     let progress = bar(usize::try_from(count)?, "generating clicks");
     let done = thread::scope(|scope| {
-        let appending = scope.spawn(|| append(&journal, &archive, sample, count));
+        let appending = scope.spawn(|| append(&journal, &archive, sample, count, gap_ms));
         sealer.run(count, &progress, || appending.is_finished())?;
         appending.join().expect("appending does not panic")
     });
@@ -102,15 +108,15 @@ pub fn generate(folder: &Path, sample: &mut Sample, count: u64, file_bytes: u64)
     done
 }
 
-/// The archive of a data folder, as a server would open it.
-pub fn open_archive(folder: &Path) -> anyhow::Result<Archive> {
+/// The archive of a data folder, as a server would open it that keeps so many bytes of cubes in memory.
+pub fn open_archive(folder: &Path, cube_cache_bytes: u64) -> anyhow::Result<Archive> {
     /// As many as a server keeps.
     const METADATA_CACHE_MAX: usize = 1024;
     let ledger = Location::file(folder.join("ledger.sqlite")).open()?;
     let options = archive::Options {
         dir: folder.join("segments"),
         metadata_cache_max: METADATA_CACHE_MAX,
-        cube_cache_bytes: 512 << 20,
+        cube_cache_bytes,
     };
     Ok(Archive::open(options, ledger.list_segments()?)?)
 }
@@ -131,10 +137,16 @@ fn node() -> NodeNumber {
 }
 
 /// Queues the records of all clicks, and at the end completes the last file.
-fn append(journal: &Journal, archive: &Archive, sample: &mut Sample, count: u64) -> anyhow::Result<()> {
+fn append(
+    journal: &Journal,
+    archive: &Archive,
+    sample: &mut Sample,
+    count: u64,
+    gap_ms: u64,
+) -> anyhow::Result<()> {
     let (mut before, mut last) = (None, None);
     for index in 0..count {
-        last = Some(journal.append(|bytes| record::encode(sample.click(index), bytes))?);
+        last = Some(journal.append(|bytes| record::encode(sample.click(index, gap_ms), bytes))?);
         if (index + 1).is_multiple_of(BATCH) {
             if let Some(seq) = before {
                 journal.wait(seq)?;
@@ -214,20 +226,20 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::create_dir(folder.path().join("segments")).expect("writable");
         let mut sample = Sample(vec![Click::blank(ClickId::MIN); 3]);
-        generate(folder.path(), &mut sample, 20_000, FILE_BYTES).expect("generated");
-        let archive = open_archive(folder.path()).expect("it opens");
+        generate(folder.path(), &mut sample, 20_000, FILE_BYTES, GAP_MS).expect("generated");
+        let archive = open_archive(folder.path(), 0).expect("it opens");
         assert_eq!(archive.segments().iter().map(|it| it.rows).sum::<u64>(), 20_000);
         for index in [0, 1, 19_999] {
-            let found = archive.find(click_id(index)).expect("readable").expect("there");
-            assert_eq!(&found, sample.click(index));
+            let found = archive.find(click_id(index, GAP_MS)).expect("readable").expect("there");
+            assert_eq!(&found, sample.click(index, GAP_MS));
         }
         let mut opened = journal::Opened::open(journal_options(folder.path(), FILE_BYTES)).expect("it opens");
         assert_eq!(opened.replay(|_| true, |_, _, _| ()).expect("readable").next_seq, 20_001);
-        assert!(generate(folder.path(), &mut sample, 1, FILE_BYTES).is_err(), "once only");
+        assert!(generate(folder.path(), &mut sample, 1, FILE_BYTES, GAP_MS).is_err(), "once only");
     }
 
     #[test]
     fn ids_grow() {
-        assert!((0..10_000).all(|index| click_id(index) < click_id(index + 1)));
+        assert!((0..10_000).all(|index| click_id(index, GAP_MS) < click_id(index + 1, GAP_MS)));
     }
 }

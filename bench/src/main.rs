@@ -8,6 +8,7 @@ mod beside;
 mod books;
 mod client;
 mod conversions;
+mod cubes;
 mod day;
 mod deliveries;
 mod drive;
@@ -101,7 +102,7 @@ async fn measure(arguments: &Arguments, folder: &Path) -> anyhow::Result<Report>
     if arguments.wants(Part::Deliveries) {
         deliveries::measure(arguments, folder, &template, &mut report).await?;
     }
-    if arguments.wants(Part::Beside) || arguments.wants(Part::Scale) {
+    if [Part::Beside, Part::Cubes, Part::Scale].into_iter().any(|part| arguments.wants(part)) {
         measure_generated(arguments, folder, &template, &day, &mut report).await?;
     }
     Ok(report)
@@ -142,6 +143,9 @@ async fn measure_generated(
     let mut sample = Sample::record(template, day, &folder.join("sample")).await?;
     if arguments.wants(Part::Beside) {
         beside::measure(arguments, folder, template, day, &mut sample, report).await?;
+    }
+    if arguments.wants(Part::Cubes) {
+        cubes::measure(arguments, folder, template, &mut sample, report)?;
     }
     if arguments.wants(Part::Scale) {
         scale::measure(arguments, folder, template, day, &mut sample, report).await?;

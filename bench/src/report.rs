@@ -138,6 +138,9 @@ impl Report {
         if arguments.wants(Part::Scale) {
             write!(command, " --scale-clicks {scale_clicks}").expect("writing to a string");
         }
+        if arguments.wants(Part::Cubes) {
+            write!(command, " --cubes-clicks {}", arguments.cubes_clicks).expect("writing to a string");
+        }
         if arguments.wants(Part::Deliveries) {
             write!(command, " --held {}", arguments.held).expect("writing to a string");
         }

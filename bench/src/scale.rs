@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use domain::ids::ClickId;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
@@ -99,7 +100,7 @@ impl Site {
         let name = format!("with {clicks} clicks");
         if clicks > 0 {
             let begun = Instant::now();
-            generate::generate(folder, sample, clicks, generate::FILE_BYTES)?;
+            generate::generate(folder, sample, clicks, generate::FILE_BYTES, generate::GAP_MS)?;
             let rate = float(clicks) / begun.elapsed().as_secs_f64();
             report.rate("scale", &format!("{name}: generated and sealed, without HTTP"), rate);
             let bytes = float(generate::segment_bytes(folder)?) / float(clicks);
@@ -126,7 +127,7 @@ impl Site {
     async fn look_up(&mut self, indexes: impl Iterator<Item = u64>) -> anyhow::Result<Vec<Duration>> {
         let (mut connection, mut took) = (Connection::open(self.server.address).await?, Vec::new());
         for index in indexes {
-            let id = generate::click_id(index).to_string();
+            let id = click_id(index).to_string();
             let request = get(&format!("/api/2/click.json?click_id={id}"), &self.server.key);
             let asked = Instant::now();
             let answer = connection.ask(&request).await?;
@@ -147,12 +148,16 @@ impl Site {
             let answer = connection.ask(&request).await?;
             took.push(asked.elapsed());
             let response = &answer.json()?["response"];
-            let id = generate::click_id(offset).to_string();
+            let id = click_id(offset).to_string();
             ensure!(response["total_rows"] == self.clicks, "{path}: {} rows", response["total_rows"]);
             ensure!(response["clicks"][0]["click_id"] == *id, "{path} does not begin with {id}");
         }
         Ok(took)
     }
+}
+
+fn click_id(index: u64) -> ClickId {
+    generate::click_id(index, generate::GAP_MS)
 }
 
 /// Questions to the small and the full server, in turns.
@@ -183,13 +188,13 @@ async fn ask(small: &mut Site, full: &mut Site, report: &mut Report) -> anyhow::
 
 /// Looks clicks up in the archive itself, in this process.
 fn find(site: &Site, random: &mut SmallRng) -> anyhow::Result<Latencies> {
-    let archive = generate::open_archive(&site.folder)?;
+    let archive = generate::open_archive(&site.folder, 0)?;
     for index in (0..site.clicks).step_by(WARM_EVERY) {
-        archive.find(generate::click_id(index))?.context("a click that was generated")?;
+        archive.find(click_id(index))?.context("a click that was generated")?;
     }
     let mut took = Vec::new();
     for _ in 0..TURNS * LOOKUPS {
-        let id = generate::click_id(random.random_range(0..site.clicks));
+        let id = click_id(random.random_range(0..site.clicks));
         let asked = Instant::now();
         let found = archive.find(id)?;
         took.push(asked.elapsed());
