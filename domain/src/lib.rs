@@ -33,6 +33,7 @@ pub mod placeholder;
 pub mod postback;
 pub mod pricing;
 pub mod privacy;
+pub mod reconciliation;
 pub mod retry;
 pub mod routing;
 pub mod schedule;
