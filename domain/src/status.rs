@@ -66,15 +66,45 @@ impl ConversionStatus {
     const WORDS: [(Self, &[&str]); 5] = [
         (
             Self::Pending,
-            &["hold", "on hold", "open", "new", "waiting", "unconfirmed", "processing", "in review", "tracked"],
+            &[
+                "hold",
+                "on hold",
+                "open",
+                "new",
+                "waiting",
+                "unconfirmed",
+                "processing",
+                "in review",
+                "tracked",
+            ],
         ),
         (
             Self::Approved,
-            &["paid", "payable", "confirmed", "valid", "validated", "accepted", "completed", "closed", "invoiced"],
+            &[
+                "paid",
+                "payable",
+                "confirmed",
+                "valid",
+                "validated",
+                "accepted",
+                "completed",
+                "closed",
+                "invoiced",
+            ],
         ),
         (
             Self::Rejected,
-            &["declined", "denied", "cancelled", "canceled", "invalid", "void", "voided", "disapproved", "failed"],
+            &[
+                "declined",
+                "denied",
+                "cancelled",
+                "canceled",
+                "invalid",
+                "void",
+                "voided",
+                "disapproved",
+                "failed",
+            ],
         ),
         (
             Self::Reversed,

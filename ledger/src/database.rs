@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use domain::ids::{
     AdvertiserId, AffiliateId, BatchId, CampaignId, CapId, ClickId, ConversionId, CreativeId, EventId, KeyId,
-    LandingPageId, NodeNumber, OfferId, PostbackId, PriceRuleId, RuleId, StatementId,
+    LandingPageId, NodeNumber, OfferId, PostbackId, PriceRuleId, ReconciliationId, RuleId, StatementId,
 };
 use domain::money::{Amount, ExchangeRate};
 use jiff::Timestamp;
@@ -169,6 +169,7 @@ ids!(
     OfferId,
     PostbackId,
     PriceRuleId,
+    ReconciliationId,
     RuleId,
     StatementId
 );

@@ -12,6 +12,7 @@ mod database;
 mod deliveries;
 mod erasures;
 mod error;
+mod evidence;
 mod impressions;
 mod keys;
 mod location;
@@ -20,6 +21,7 @@ mod nodes;
 mod postbacks;
 mod postgres;
 mod pricing;
+mod reconciliations;
 #[cfg(test)]
 #[path = "../tests/shared/schema.rs"]
 mod schema;
@@ -38,6 +40,7 @@ pub use deliveries::{
 };
 pub use erasures::ErasureBook;
 pub use error::LedgerError;
+pub use evidence::{EvidenceBook, KnownConversion, Likeness, Lookup};
 pub use impressions::ImpressionBook;
 pub use keys::{CreateKey, Key, KeyBook, KeyHash};
 pub use location::Location;
@@ -46,6 +49,10 @@ pub use nodes::NodeBook;
 pub use postbacks::PostbackBook;
 pub use postgres::{BadPostgresUrl, PostgresUrl};
 pub use pricing::PricingBook;
+pub use reconciliations::{
+    Accepting, BeginReconciliation, Old, Reconciled, Reconciliation, ReconciliationBook, ReconciliationRow,
+    Taken, Taking,
+};
 pub use segments::SegmentCatalogue;
 pub use statements::{NotClosed, StatementBook, StatementFilter, StatementLine};
 pub use suppressions::SuppressionBook;
@@ -78,6 +85,8 @@ pub trait Ledger:
     + AdjustmentBook
     + BatchBook
     + StatementBook
+    + ReconciliationBook
+    + EvidenceBook
     + VerifyBook
     + Send
     + Sync
@@ -100,6 +109,10 @@ impl<T> Ledger for T where
         + AdjustmentBook
         + BatchBook
         + StatementBook
+        + ReconciliationBook
+        + EvidenceBook
+        + ReconciliationBook
+        + EvidenceBook
         + VerifyBook
         + Send
         + Sync

@@ -259,7 +259,8 @@ mod tests {
     }
 
     fn counted() -> impl Strategy<Value = Counted> {
-        let side = || proptest::option::of((prop_oneof!["USD", "EUR", "GBP"], -1_000_000i64..1_000_000_000_000));
+        let side =
+            || proptest::option::of((prop_oneof!["USD", "EUR", "GBP"], -1_000_000i64..1_000_000_000_000));
         let class = proptest::sample::select(RowClass::ALL.to_vec());
         (class, any::<bool>(), side(), side()).prop_map(|(class, is_nearby, theirs, ours)| {
             let read = |(code, steps): (String, i64)| {

@@ -52,7 +52,7 @@ impl Keys<'_> {
     }
 
     /// Whether a number that both have must be chance: they may count conversions too, from 1 on.
-    fn contradict(&self, other: &Self) -> bool {
+    pub fn contradict(&self, other: &Self) -> bool {
         if self.unique_id.is_empty() || other.unique_id.is_empty() {
             self.click_id.zip(other.click_id).is_some_and(|(one, another)| one != another)
         } else {
@@ -225,7 +225,8 @@ impl TheirIndex {
                     }
                     let is_free = |row: &u32| pairs.ours_of[*row as usize] == NONE;
                     let row = if is_same_amount {
-                        let has_it = |row: &u32| self.rows.rows[*row as usize].amount == Some(candidate.amount);
+                        let has_it =
+                            |row: &u32| self.rows.rows[*row as usize].amount == Some(candidate.amount);
                         let mut first = self.group(kind, group, 0).take(SAME_KEY_MAX);
                         first.find(|row| is_free(row) && has_it(row))
                     } else {
@@ -391,7 +392,10 @@ mod tests {
     #[test]
     fn their_own_numbering_is_not_taken_for_ours() {
         let theirs = Keys { unique_id: "A", ..number(1) };
-        let ours = [(Keys { unique_id: "Z", ..number(1) }, 5, true), (Keys { unique_id: "A", ..number(2) }, 5, true)];
+        let ours = [
+            (Keys { unique_id: "Z", ..number(1) }, 5, true),
+            (Keys { unique_id: "A", ..number(2) }, 5, true),
+        ];
         assert_eq!(pair(&[(theirs, 5)], &ours), ["1"]);
         let theirs = Keys { click_id: Some(click(1)), ..number(1) };
         let ours = [(Keys { click_id: Some(click(2)), ..number(1) }, 5, true)];

@@ -164,8 +164,12 @@ impl fmt::Display for Reason {
                 write!(f, "its click was sent elsewhere ({disposition}) and never reached the advertiser")
             }
             Self::ClickExpired => f.write_str("its click was older than the offer's session by then"),
-            Self::NeverReported => f.write_str("its click is there, and nobody has reported a conversion of it"),
-            Self::NotKnown => f.write_str("no conversion and no attempt at one has that transaction or order"),
+            Self::NeverReported => {
+                f.write_str("its click is there, and nobody has reported a conversion of it")
+            }
+            Self::NotKnown => {
+                f.write_str("no conversion and no attempt at one has that transaction or order")
+            }
             Self::AttemptRefused { code, reason, date } if reason.is_empty() => {
                 write!(f, "it was reported on {date} and refused: {code}")
             }
@@ -173,17 +177,23 @@ impl fmt::Display for Reason {
                 write!(f, "it was reported on {date} and refused: {code}: {reason}")
             }
             Self::OtherAdvertiser(id) => write!(f, "here it is advertiser {id}'s"),
-            Self::NotLookedInto => f.write_str("too many rows are missing to look into each; this one was not"),
+            Self::NotLookedInto => {
+                f.write_str("too many rows are missing to look into each; this one was not")
+            }
             Self::OtherZoneDay { here, there } => {
                 write!(f, "it is dated {here} here, outside the range, which is {there} in their time zone")
             }
             Self::DatedElsewhere { here } => write!(f, "it is dated {here} here, outside the range"),
             Self::TheirDate { date } => write!(f, "they date it {date}, outside the range"),
             Self::Amounts { theirs, ours } => write!(f, "they have {theirs}, and here it is {ours}"),
-            Self::Unpaid { status, cap_id: Some(id) } => write!(f, "here it is {status}: cap {id} was used up"),
+            Self::Unpaid { status, cap_id: Some(id) } => {
+                write!(f, "here it is {status}: cap {id} was used up")
+            }
             Self::Unpaid { status, cap_id: None } => write!(f, "here it is {status}"),
             Self::Statuses { theirs, ours } => write!(f, "they have it {theirs}, and here it is {ours}"),
-            Self::Currencies { theirs, ours } => write!(f, "they have it in {theirs}, and here it is in {ours}"),
+            Self::Currencies { theirs, ours } => {
+                write!(f, "they have it in {theirs}, and here it is in {ours}")
+            }
             Self::SameConversion(id) => write!(f, "another line means conversion {id} too"),
             Self::Unreadable(problem) => f.write_str(problem),
         }
@@ -223,7 +233,14 @@ mod tests {
         check(amounts, None, Rejected, None, "rejected", "here it is rejected");
         let text = "here it is ignored: cap 7 was used up";
         check(None, Some(Approved), Ignored, Some(CapId(7)), "capped", text);
-        check(None, Some(Approved), Pending, None, "statuses", "they have it approved, and here it is pending");
+        check(
+            None,
+            Some(Approved),
+            Pending,
+            None,
+            "statuses",
+            "they have it approved, and here it is pending",
+        );
     }
 
     #[test]

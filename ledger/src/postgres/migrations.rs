@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/postgres/0004_targeting.sql"),
     include_str!("../../migrations/postgres/0005_money.sql"),
     include_str!("../../migrations/postgres/0006_postbacks.sql"),
+    include_str!("../../migrations/postgres/0007_answers.sql"),
 ];
 
 /// What the program calls itself in its schema.

@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../migrations/sqlite/0004_targeting.sql"),
     include_str!("../../migrations/sqlite/0005_money.sql"),
     include_str!("../../migrations/sqlite/0006_postbacks.sql"),
+    include_str!("../../migrations/sqlite/0007_answers.sql"),
 ];
 
 /// "crmb", in the file's header: this SQLite file is Crumb's.
