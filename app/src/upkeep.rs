@@ -93,10 +93,11 @@ impl Upkeep {
 
     /// Does a piece of each kind of work. Returns how long nothing needs to be done.
     fn turn(&mut self, stop: &dyn Fn() -> bool) -> Duration {
-        let kinds: [(&str, Work); 4] = [
+        let kinds: [(&str, Work); 5] = [
             ("erasing clicks", Self::erase),
             ("dropping old data", Self::retain),
             ("joining segments", Self::compact),
+            ("dropping old reconciliations", |upkeep, _| upkeep.drop_reconciliations()),
             ("removing replaced segments", |upkeep, _| {
                 Ok(upkeep.archive.remove_replaced().map(|_| false)?)
             }),

@@ -1,17 +1,21 @@
 //! The API, for commands that change what a server may be working on: the server that runs on the data folder
 //! is asked, and where none does, one in this process.
 
+use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use app::{Chance as _, Clock as _, KeyTerms, OpenError, create_key};
 use domain::access::{Grant, Scope};
 use ipnet::IpNet;
 use journal::JournalError;
 use ledger::Ledger;
 use serde_json::Value;
+use ureq::http::Response;
+use ureq::typestate::WithoutBody;
+use ureq::{Body, RequestBuilder, SendBody};
 
 use super::{Place, start_log};
 use crate::chance::SystemChance;
@@ -100,12 +104,61 @@ impl Api {
         query: &[(&str, String)],
         (kind, body): (&str, &[u8]),
     ) -> anyhow::Result<Value> {
-        let url = format!("http://{}/api/2/{endpoint}.json", self.address);
-        for _ in 0..TRIES {
+        let url = self.url(&format!("{endpoint}.json"));
+        self.ask(|| {
             let request = self.agent.post(&url).header("X-Api-Key", &self.key.secret);
             let request = query.iter().fold(request, |request, (name, value)| request.query(*name, value));
-            let sent = request.header("Content-Type", kind).send(body);
-            let mut answer = sent.map_err(|error| self.elsewhere(&error.to_string()))?;
+            request.header("Content-Type", kind).send(body)
+        })
+    }
+
+    /// The same with a file as the body, as it is read.
+    pub(super) fn post_file(
+        &self,
+        endpoint: &str,
+        query: &[(&str, String)],
+        (kind, body): (&str, &dyn Fn() -> Box<dyn Read>),
+    ) -> anyhow::Result<Value> {
+        let url = self.url(&format!("{endpoint}.json"));
+        self.ask(|| {
+            let request = self.agent.post(&url).header("X-Api-Key", &self.key.secret);
+            let request = query.iter().fold(request, |request, (name, value)| request.query(*name, value));
+            let mut body = body();
+            request.header("Content-Type", kind).send(SendBody::from_reader(&mut body))
+        })
+    }
+
+    /// Asks an endpoint.
+    pub(super) fn get(&self, endpoint: &str, query: &[(&str, String)]) -> anyhow::Result<Value> {
+        self.ask(|| self.request(&format!("{endpoint}.json"), query).call())
+    }
+
+    /// Writes down what a path has for the asking, however long it is.
+    pub(super) fn download(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        into: &mut impl Write,
+    ) -> anyhow::Result<()> {
+        let answer = self.request(path, query).call();
+        let mut answer = answer.map_err(|error| self.elsewhere(&error.to_string()))?;
+        ensure!(answer.status() == 200, "{}", told(&answer.body_mut().read_to_string().unwrap_or_default()));
+        std::io::copy(&mut answer.body_mut().as_reader(), into).context("the server's answer broke off")?;
+        Ok(())
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}/api/2/{path}", self.address)
+    }
+
+    fn request(&self, path: &str, query: &[(&str, String)]) -> RequestBuilder<WithoutBody> {
+        let request = self.agent.get(self.url(path)).header("X-Api-Key", &self.key.secret);
+        query.iter().fold(request, |request, (name, value)| request.query(*name, value))
+    }
+
+    fn ask(&self, call: impl Fn() -> Result<Response<Body>, ureq::Error>) -> anyhow::Result<Value> {
+        for _ in 0..TRIES {
+            let mut answer = call().map_err(|error| self.elsewhere(&error.to_string()))?;
             let status = answer.status().as_u16();
             let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
             let text = text.context("the server's answer broke off")?;

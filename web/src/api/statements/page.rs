@@ -5,15 +5,9 @@ use std::fmt::Write as _;
 use app::{StatementLine, StatementRow};
 use domain::statement::Party;
 
-use super::{Form, last_moment};
+use super::super::forms::{Form, STYLE, escape};
+use super::last_moment;
 use crate::Web;
-
-const STYLE: &str = "body{font:14px/1.5 system-ui,sans-serif;color:#111;max-width:60rem;margin:2rem auto;padding:0 1rem}\
-    h1{font-size:1.5rem}dl{display:grid;grid-template-columns:max-content 1fr;gap:0 1rem}dt{color:#555}dd{margin:0}\
-    table{width:100%;border-collapse:collapse;margin-top:1rem}th,td{padding:.25rem .5rem;text-align:left;\
-    border-bottom:1px solid #ccc;vertical-align:top;overflow-wrap:anywhere}.n{text-align:right;white-space:nowrap}\
-    tfoot td{font-weight:bold;border-bottom:0}thead{display:table-header-group}tr{break-inside:avoid}\
-    @media print{body{max-width:none;margin:0;padding:0;font-size:10pt}@page{margin:15mm}}";
 
 pub(super) struct Page {
     web: Web,
@@ -35,23 +29,9 @@ impl Page {
     }
 }
 
-/// The text as HTML shows it, and nothing more.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            _ => escaped.push(character),
-        }
-    }
-    escaped
-}
-
 impl Form for Page {
+    type Line = StatementLine;
+
     fn head(&self) -> Vec<u8> {
         let statement = &self.row.statement;
         let begin = statement.from.map_or("the beginning".to_owned(), |it| self.web.date(it));
@@ -101,18 +81,5 @@ impl Form for Page {
             statement.lines, statement.total
         )
         .into_bytes()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_text_becomes_markup() {
-        assert_eq!(
-            escape("<a href=\"x\" id='y'>&</a>"),
-            "&lt;a href=&quot;x&quot; id=&#39;y&#39;&gt;&amp;&lt;/a&gt;"
-        );
     }
 }
