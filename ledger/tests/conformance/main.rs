@@ -11,6 +11,7 @@ mod migrations;
 mod money;
 mod network;
 mod pricing;
+mod reconciliations;
 mod sample;
 #[path = "../shared/schema.rs"]
 mod schema;
@@ -117,6 +118,13 @@ promises! {
     money::a_conversion_is_found_by_its_transaction,
     money::lists_of_numbers_go_on_where_they_ended,
     money::sums_hold_over_many_recordings_and_adjustments,
+    reconciliations::a_reconciliation_is_found_once_it_is_finished_and_comes_back_as_it_was,
+    reconciliations::rows_are_paged_by_class_in_their_order,
+    reconciliations::a_reconciliation_is_accepted_once_however_many_try,
+    reconciliations::theirs_is_taken_unless_the_conversion_has_changed_since,
+    reconciliations::the_conversions_of_an_advertiser_are_paged_by_date,
+    reconciliations::what_is_like_a_row_is_found_by_each_of_its_keys,
+    reconciliations::what_is_old_is_dropped_part_by_part,
     deliveries::every_matching_postback_is_enqueued_with_its_conversion,
     deliveries::a_repeat_a_refusal_and_what_is_not_to_be_told_enqueue_nothing,
     deliveries::a_browser_is_handed_its_postbacks_only_where_it_waits,
