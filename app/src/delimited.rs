@@ -35,7 +35,11 @@ pub(crate) struct Record<'t> {
 
 impl<'t> Records<'t> {
     pub(crate) fn of(text: &'t [u8], separator: u8) -> Self {
-        let text = without_bom(text);
+        Self::within(without_bom(text), separator)
+    }
+
+    /// The records of a part of a text.
+    pub(crate) fn within(text: &'t [u8], separator: u8) -> Self {
         let mut reader = ReaderBuilder::new();
         let reader = reader.has_headers(false).flexible(true).delimiter(separator).from_reader(text);
         Self { text, separator, reader, counted: 0, lines: 0 }
@@ -64,6 +68,16 @@ impl<'t> Iterator for Records<'t> {
         let (line, is_closed) = (self.lines + 1, is_closed(raw, self.separator));
         Some(Record { line, begin: begin + skipped, raw, is_closed, values })
     }
+}
+
+/// The separator by which a text's first record has most values that are known; the comma where none is.
+pub(crate) fn separator_by(text: &[u8], is_known: impl Fn(&[u8]) -> bool) -> u8 {
+    let known = |separator: &u8| {
+        let first = Records::of(text, *separator).next();
+        first.map_or(0, |it| it.values.iter().filter(|value| is_known(value)).count())
+    };
+    // Of several that have as many the last would be taken.
+    SEPARATORS.into_iter().rev().max_by_key(known).unwrap_or(SEPARATORS[0])
 }
 
 /// The text itself, without what says how it is encoded.

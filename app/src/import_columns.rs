@@ -8,12 +8,12 @@ use domain::status::ConversionStatus;
 use domain::suppression::SuppressionKind;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::delimited::{Record, Records, SEPARATORS};
+use crate::delimited::{Record, separator_by};
 
 /// What a problem with the header is told by.
 const HEADER: &str = "header";
 /// The most columns: as many as a call has parameters.
-const COLUMNS_MAX: usize = 256;
+pub(crate) const COLUMNS_MAX: usize = 256;
 /// The largest row, in bytes: as large as the body of one call.
 pub(crate) const ROW_BYTES_MAX: usize = 64 * 1024;
 /// As much of a column's name as is repeated to whoever sent it, in characters.
@@ -79,12 +79,7 @@ pub(crate) struct Header {
 
 /// The separator by which a text's header names most columns that are understood; the comma where none does.
 pub(crate) fn separator(text: &[u8]) -> u8 {
-    let known = |separator: &u8| {
-        let header = Records::of(text, *separator).next();
-        header.map_or(0, |it| it.values.iter().filter(|name| column(name).is_some()).count())
-    };
-    // Of several that name as many the last would be taken.
-    SEPARATORS.into_iter().rev().max_by_key(known).unwrap_or(SEPARATORS[0])
+    separator_by(text, |name| column(name).is_some())
 }
 
 fn column(name: &[u8]) -> Option<Column> {
@@ -194,7 +189,7 @@ fn texts(values: &ByteRecord) -> Option<Vec<String>> {
 }
 
 /// A column's name, for whoever sent it.
-fn shown(name: &[u8]) -> String {
+pub(crate) fn shown(name: &[u8]) -> String {
     let name = String::from_utf8_lossy(name);
     let name: String = name.trim().chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect();
     if name.is_empty() { "(no name)".to_owned() } else { name }
@@ -290,6 +285,7 @@ impl Parameters for Row<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delimited::Records;
 
     fn header(text: &str) -> Result<Header, String> {
         let record = Records::of(text.as_bytes(), separator(text.as_bytes())).next().expect("a record");

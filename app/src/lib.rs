@@ -1,6 +1,7 @@
 //! What Crumb does. A use case is a file named for what it does; each asks first whether its caller
 //! may. Blocking parts (`journal`, `archive`, `ledger`) become async here and nowhere else.
 
+mod accept_reconciliation;
 mod adjust_conversion;
 mod adjust_conversions;
 mod administer;
@@ -47,7 +48,9 @@ mod open;
 mod parties;
 mod pixel_limit;
 mod places;
+mod read_reconciliation;
 mod read_statement;
+mod reconcile;
 mod record_click;
 mod record_conversion;
 mod record_conversions;
@@ -70,6 +73,7 @@ mod verify;
 mod visitors;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -88,6 +92,7 @@ use journal::Journal;
 use ledger::{Key, KeyHash, Ledger};
 use tokio::sync::Semaphore;
 
+pub use accept_reconciliation::{AcceptReconciliation, AcceptReconciliationError, AcceptedReconciliation};
 pub use adjust_conversion::{AdjustConversion, AdjustConversionError, AdjustedConversion, WhichConversion};
 pub use adjust_conversions::{
     ADJUSTED_MAX, AdjustConversionsError, AdjustedMany, Foreseen, Left, Tally, Totals,
@@ -112,8 +117,8 @@ pub use impressions::ImpressionWriter;
 pub use keys::{CreateKeyError, KeyTerms, NewKey, create_key};
 pub use lane::Lane;
 pub use ledger::{
-    AdjustmentFilter, Batch, ChangeFilter, DeliveryFilter, EntryFilter, NotClosed, Page, StatementFilter,
-    StatementLine,
+    AdjustmentFilter, Batch, ChangeFilter, DeliveryFilter, EntryFilter, NotClosed, Page, ReconciliationRow,
+    StatementFilter, StatementLine,
 };
 pub use list_adjustments::AdjustmentList;
 pub use list_balances::{BalanceRow, ListBalances};
@@ -125,7 +130,11 @@ pub use list_statements::{StatementList, StatementRow};
 pub use nodes::own_segments;
 pub use open::{OpenError, Opened, Parts, open};
 pub use places::{PlaceFileError, PlaceFiles};
+pub use read_reconciliation::{ReconciliationRows, ReconciliationView};
 pub use read_statement::StatementLines;
+pub use reconcile::{
+    ColumnMap, DATE_TOLERANCE_HOURS_MAX, RECONCILED_MAX, Reconcile, ReconcileError, UPLOAD_BYTES_MAX, Upload,
+};
 pub use record_click::{NotSent, Remember, Sent, Visit};
 pub use record_conversion::{RecordConversionError, RecordedConversion, SentCall};
 pub use record_pixel::{HandedOut, PixelCall, RecordedPixel};
@@ -208,6 +217,9 @@ pub struct App {
     questions: Arc<Semaphore>,
     downloads: Arc<Semaphore>,
     imports: Arc<Semaphore>,
+    reconciliations: Arc<Semaphore>,
+    /// Where files are kept while they come.
+    scratch: PathBuf,
     tests: Arc<Semaphore>,
     pixel_limit: pixel_limit::PixelLimit,
     device_search: Arc<Semaphore>,

@@ -38,6 +38,10 @@ const METADATA_CACHE_MAX: usize = 1024;
 /// Statements sent at the same time, however slowly they are taken: each holds a reader of the ledger.
 const DOWNLOADS_MAX: usize = 4;
 
+/// Files taken and reconciled, and reconciliations accepted, at the same time: each may hold some hundred megabytes of
+/// disk, and of memory what names a million rows.
+const RECONCILIATIONS_MAX: usize = 2;
+
 /// Postbacks tried out at the same time: each may hold a connection for as long as a call may take.
 const TESTS_MAX: usize = 4;
 
@@ -219,6 +223,8 @@ pub fn open(parts: Parts, segments: &Path) -> Result<Opened, OpenError> {
         questions: Arc::new(Semaphore::new(settings.questions_max)),
         downloads: Arc::new(Semaphore::new(DOWNLOADS_MAX)),
         imports: Arc::new(Semaphore::new(1)),
+        reconciliations: Arc::new(Semaphore::new(RECONCILIATIONS_MAX)),
+        scratch: segments.to_owned(),
         tests: Arc::new(Semaphore::new(TESTS_MAX)),
         pixel_limit: PixelLimit::new(settings.pixel_calls_per_second, settings.pixel_allow_list.clone()),
         device_search: Arc::new(Semaphore::new(1)),

@@ -6,10 +6,18 @@ use std::sync::Arc;
 use archive::Blank;
 use domain::ids::ClickId;
 use domain::segment::Segment;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
+use ledger::Old;
 
 use crate::Upkeep;
 use crate::upkeep::UpkeepError;
+
+/// Days for which a reconciliation is kept: long enough to talk about it.
+const RECONCILIATIONS_DAYS: i64 = 30;
+/// Rows of reconciliations that are kept: some gigabytes.
+const RECONCILIATION_ROWS_MAX: u64 = 10_000_000;
+/// Rows dropped in one transaction: few enough that conversion calls wait only milliseconds.
+const RECONCILIATION_ROWS_AT_ONCE: u32 = 2000;
 
 impl Upkeep {
     /// Drops a segment, or blanks its visitors' data, if one is old enough.
@@ -32,6 +40,20 @@ impl Upkeep {
         Ok(false)
     }
 
+    /// Drops a part of a reconciliation that nobody needs any more, if there is one.
+    pub(crate) fn drop_reconciliations(&self) -> Result<bool, UpkeepError> {
+        let ago = |days: i64| {
+            let now = self.clock.now();
+            now.checked_sub(SignedDuration::from_hours(24 * days)).unwrap_or(Timestamp::UNIX_EPOCH)
+        };
+        let old = Old {
+            made_before: ago(RECONCILIATIONS_DAYS),
+            begun_before: ago(1),
+            rows_max: RECONCILIATION_ROWS_MAX,
+        };
+        Ok(self.ledger.drop_reconciliations(old, RECONCILIATION_ROWS_AT_ONCE)?)
+    }
+
     /// The lowest id of a click that is not yet so many days old; none where nothing ever is.
     fn cutoff(&self, days: u32) -> Option<ClickId> {
         let age = SignedDuration::from_hours(24 * i64::from(days));
@@ -47,7 +69,6 @@ impl Upkeep {
 #[cfg(test)]
 mod tests {
     use domain::click::Click;
-    use jiff::Timestamp;
 
     use super::*;
     use crate::{Clock, sample};

@@ -100,11 +100,12 @@ impl Upkeep {
 
     /// Does a piece of each kind of work. Returns how long nothing needs to be done.
     fn turn(&mut self, stop: &dyn Fn() -> bool) -> Duration {
-        let kinds: [(&str, Work); 5] = [
+        let kinds: [(&str, Work); 6] = [
             ("erasing clicks", Self::erase),
             ("dropping old data", Self::retain),
             ("joining segments", Self::compact),
             ("making cubes", Self::make_cubes),
+            ("dropping old reconciliations", |upkeep, _| upkeep.drop_reconciliations()),
             ("removing replaced segments", |upkeep, _| {
                 Ok(upkeep.archive.remove_replaced().map(|_| false)?)
             }),

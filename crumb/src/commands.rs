@@ -9,6 +9,7 @@ mod explain;
 mod import;
 mod key;
 mod lint_url;
+mod reconcile;
 mod replay;
 mod serve;
 mod verify;
@@ -48,6 +49,8 @@ pub enum Command {
     /// Import conversions from a file, and take an import back.
     #[command(subcommand)]
     Import(import::Import),
+    /// Put an advertiser's file beside our conversions, and tell every difference.
+    Reconcile(reconcile::Reconcile),
     /// Look at a postback's URL before it is saved.
     LintUrl(lint_url::LintUrl),
     /// Have deliveries made again: those that are held, or others by their state.
@@ -69,6 +72,7 @@ impl Command {
             Self::Check(check) => check.run(),
             Self::Verify(verify) => verify.run(),
             Self::Import(import) => import.run(),
+            Self::Reconcile(reconcile) => reconcile.run(),
             Self::LintUrl(lint_url) => lint_url.run(),
             Self::Replay(replay) => replay.run(),
             Self::Explain(explain) => explain.run(),

@@ -235,7 +235,7 @@ fn everflows_files_record_by_the_click_alone_and_change_what_is_recorded() {
 fn statuses_are_brought_about_in_the_same_batch_and_others_words_are_kept() {
     let server = TestServer::start();
     let clicks: [String; 7] = clicks(&server);
-    let words = ["approved", "hold", "Paid", "scrubbed", "returned", "rejected", "declined"];
+    let words = ["approved", "hold", "Paid", "scrubbed", "returned", "rejected", "perhaps"];
     let row = |(click, word): (&String, &str)| format!("{click},1,2026-06-19 14:30:00,ORD-{word},{word}\n");
     let rows: String = clicks.iter().zip(words).map(row).collect();
     let text = format!("click_id,offer_id,conversion_date,unique_id,conversion_status\n{rows}");

@@ -40,7 +40,7 @@ pub enum CallField {
 
 impl CallField {
     /// The names it goes by, the strongest first.
-    fn names(self) -> &'static [&'static str] {
+    pub fn names(self) -> &'static [&'static str] {
         match self {
             Self::ClickId => &["click_id", "r", "clickid", "cid", "subid", "sid", "cnv_id", "dub_id"],
             Self::OfferId => &["offer_id", "o"],

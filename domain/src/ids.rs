@@ -60,6 +60,8 @@ integer_id! {
     BatchId(u64);
     /// A statement: what a party earned or owes up to a date.
     StatementId(u64);
+    /// A reconciliation: an advertiser's file beside our conversions.
+    ReconciliationId(u64);
     /// An attempt: one conversion call on record.
     AttemptId(u64);
     /// A postback or a webhook.

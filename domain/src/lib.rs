@@ -35,6 +35,7 @@ pub mod placeholder;
 pub mod postback;
 pub mod pricing;
 pub mod privacy;
+pub mod reconciliation;
 pub mod report;
 pub mod report_query;
 pub mod retry;

@@ -62,15 +62,63 @@ impl ConversionStatus {
         }
     }
 
-    /// Reads a name, or the word of another tracker or of an advertiser's file, in any case: `hold`, `paid`,
-    /// `scrubbed`, `duplicate`, `returned`.
+    /// The words of other trackers and of advertisers' files, beside the names.
+    const WORDS: [(Self, &[&str]); 5] = [
+        (
+            Self::Pending,
+            &[
+                "hold",
+                "on hold",
+                "open",
+                "new",
+                "waiting",
+                "unconfirmed",
+                "processing",
+                "in review",
+                "tracked",
+            ],
+        ),
+        (
+            Self::Approved,
+            &[
+                "paid",
+                "payable",
+                "confirmed",
+                "valid",
+                "validated",
+                "accepted",
+                "completed",
+                "closed",
+                "invoiced",
+            ],
+        ),
+        (
+            Self::Rejected,
+            &[
+                "declined",
+                "denied",
+                "cancelled",
+                "canceled",
+                "invalid",
+                "void",
+                "voided",
+                "disapproved",
+                "failed",
+            ],
+        ),
+        (
+            Self::Reversed,
+            &["reversal", "return", "refunded", "refund", "charged back", "chargeback", "clawed back"],
+        ),
+        (Self::Ignored, &["duplicate", "scrub", "test"]),
+    ];
+
+    /// Reads a name, or the word of another tracker or of an advertiser's file, in any case, with `_` or `-` for
+    /// a space: `hold`, `paid`, `declined`, `refunded`, `scrubbed`, `duplicate`.
     pub fn of_word(word: &str) -> Result<Self, UnknownStatus> {
-        match &*word.trim().to_ascii_lowercase() {
-            "hold" => Ok(Self::Pending),
-            "paid" => Ok(Self::Approved),
-            "duplicate" => Ok(Self::Ignored),
-            word => word.parse(),
-        }
+        let word = word.trim().to_ascii_lowercase().replace(['_', '-'], " ");
+        let known = Self::WORDS.iter().find(|(_, words)| words.contains(&&*word));
+        known.map_or_else(|| word.parse(), |(status, _)| Ok(*status))
     }
 
     /// Whether it may become `to` when somebody changes it.
@@ -127,10 +175,26 @@ mod tests {
             ("duplicate", Ok(Ignored)),
             ("returned", Ok(Reversed)),
             ("rejected", Ok(Rejected)),
-            ("declined", Err(UnknownStatus)),
+            ("Declined", Ok(Rejected)),
+            ("cancelled", Ok(Rejected)),
+            ("confirmed", Ok(Approved)),
+            ("VALID", Ok(Approved)),
+            ("open", Ok(Pending)),
+            ("on-hold", Ok(Pending)),
+            ("refunded", Ok(Reversed)),
+            ("charged_back", Ok(Reversed)),
+            ("perhaps", Err(UnknownStatus)),
             ("", Err(UnknownStatus)),
         ] {
             assert_eq!(ConversionStatus::of_word(word), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn no_word_means_two_statuses() {
+        let words: Vec<_> = ConversionStatus::WORDS.iter().flat_map(|it| it.1).collect();
+        for (place, word) in words.iter().enumerate() {
+            assert!(!words[..place].contains(word) && word.parse::<ConversionStatus>().is_err(), "{word}");
         }
     }
 

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use domain::ids::{
     AdvertiserId, AffiliateId, AttemptId, BatchId, CampaignId, CapId, ChangeId, ClickId, ConversionId,
-    CreativeId, EventId, KeyId, LandingPageId, NodeNumber, OfferId, PostbackId, PriceRuleId, RuleId,
-    StatementId,
+    CreativeId, EventId, KeyId, LandingPageId, NodeNumber, OfferId, PostbackId, PriceRuleId,
+    ReconciliationId, RuleId, StatementId,
 };
 use domain::money::{Amount, ExchangeRate};
 use jiff::Timestamp;
@@ -172,6 +172,7 @@ ids!(
     OfferId,
     PostbackId,
     PriceRuleId,
+    ReconciliationId,
     RuleId,
     StatementId
 );

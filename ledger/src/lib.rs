@@ -13,6 +13,7 @@ mod database;
 mod deliveries;
 mod erasures;
 mod error;
+mod evidence;
 mod impressions;
 mod keys;
 mod location;
@@ -21,6 +22,7 @@ mod nodes;
 mod postbacks;
 mod postgres;
 mod pricing;
+mod reconciliations;
 #[cfg(test)]
 #[path = "../tests/shared/schema.rs"]
 mod schema;
@@ -42,6 +44,7 @@ pub use deliveries::{
 };
 pub use erasures::ErasureBook;
 pub use error::LedgerError;
+pub use evidence::{EvidenceBook, KnownConversion, Likeness, Lookup};
 pub use impressions::ImpressionBook;
 pub use keys::{CreateKey, Key, KeyBook, KeyHash};
 pub use location::Location;
@@ -50,6 +53,10 @@ pub use nodes::NodeBook;
 pub use postbacks::PostbackBook;
 pub use postgres::{BadPostgresUrl, PostgresUrl};
 pub use pricing::PricingBook;
+pub use reconciliations::{
+    Accepting, BeginReconciliation, Old, Reconciled, Reconciliation, ReconciliationBook, ReconciliationRow,
+    Taken, Taking,
+};
 pub use segments::SegmentCatalogue;
 pub use statements::{NotClosed, StatementBook, StatementFilter, StatementLine};
 pub use suppressions::SuppressionBook;
@@ -83,6 +90,8 @@ pub trait Ledger:
     + BatchBook
     + ChangeBook
     + StatementBook
+    + ReconciliationBook
+    + EvidenceBook
     + VerifyBook
     + Send
     + Sync
@@ -106,6 +115,10 @@ impl<T> Ledger for T where
         + BatchBook
         + ChangeBook
         + StatementBook
+        + ReconciliationBook
+        + EvidenceBook
+        + ReconciliationBook
+        + EvidenceBook
         + VerifyBook
         + Send
         + Sync

@@ -100,6 +100,12 @@ impl Client {
         answer(request.header("Content-Type", "text/csv").send(file))
     }
 
+    /// `POST` of a body of any kind to any path, with the key.
+    pub fn post_body(&self, path_and_query: &str, kind: &str, body: &[u8]) -> Answer {
+        let request = self.agent.post(format!("{}{path_and_query}", self.base));
+        answer(request.header("X-Api-Key", &self.key).header("Content-Type", kind).send(body))
+    }
+
     /// `GET` of any path, as it stands.
     pub fn path(&self, path_and_query: &str) -> Answer {
         answer(self.agent.get(format!("{}{path_and_query}", self.base)).call())

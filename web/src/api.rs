@@ -19,6 +19,7 @@ mod events;
 mod exchange_rates;
 mod explain;
 mod fields;
+mod forms;
 mod import;
 mod landing_pages;
 mod offer_events;
@@ -27,6 +28,7 @@ mod paper;
 mod parties;
 mod postbacks;
 mod price_rules;
+mod reconciliations;
 mod report;
 mod rules;
 mod statements;
@@ -51,6 +53,11 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/api/2/conversion.json", record)
         .route("/api/2/record_conversions.json", post(batch::record))
         .route("/api/2/import_conversions.json", post(import::conversions))
+        .route("/api/2/reconcile.json", post(reconciliations::reconcile))
+        .route("/api/2/reconciliation.json", get(reconciliations::one))
+        .route("/api/2/reconciliation.csv", get(reconciliations::csv))
+        .route("/api/2/reconciliation.html", get(reconciliations::html))
+        .route("/api/2/accept_reconciliation.json", post(reconciliations::accept))
         .route("/api/2/conversions.json", get(conversions::list))
         .route("/api/2/update_conversion.json", post(adjustments::update))
         .route("/api/2/adjust_conversions.json", post(adjustments::adjust_all))

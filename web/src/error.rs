@@ -3,9 +3,9 @@
 use std::any::Any;
 
 use app::{
-    ADJUSTED_MAX, AdjustConversionError, AdjustConversionsError, ChangeError, CloseStatementError,
-    ExplainError, Failure, ImportError, NotClosed, RecordClickError, RecordConversionError, ReportError,
-    TestPostbackError, UndoBatchError,
+    ADJUSTED_MAX, AcceptReconciliationError, AdjustConversionError, AdjustConversionsError, ChangeError,
+    CloseStatementError, ExplainError, Failure, ImportError, NotClosed, ReconcileError, RecordClickError,
+    RecordConversionError, ReportError, TestPostbackError, UndoBatchError,
 };
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -113,6 +113,11 @@ impl ApiError {
     /// There is no such statement, or none that the caller may see.
     pub(crate) fn invoice_not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "invoice_not_found", "Invoice Not Found")
+    }
+
+    /// There is no such reconciliation, or none any more.
+    pub(crate) fn reconciliation_not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "reconciliation_not_found", "Reconciliation Not Found")
     }
 
     /// There is no such conversion.
@@ -377,6 +382,30 @@ impl From<ImportError> for ApiError {
             ImportError::BatchNotFound => UndoBatchError::NotFound.into(),
             ImportError::BatchClosed(why) => Self::new(StatusCode::CONFLICT, "conflict", why),
             ImportError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<ReconcileError> for ApiError {
+    fn from(error: ReconcileError) -> Self {
+        match error {
+            ReconcileError::BadParameter(bad) => bad.into(),
+            ReconcileError::NoAdvertiser => Rejected::NotFound(EntityKind::Advertiser).into(),
+            ReconcileError::Failure(failure) => failure.into(),
+        }
+    }
+}
+
+impl From<AcceptReconciliationError> for ApiError {
+    fn from(error: AcceptReconciliationError) -> Self {
+        match error {
+            AcceptReconciliationError::BadParameter(bad) => bad.into(),
+            AcceptReconciliationError::NotFound => Self::reconciliation_not_found(),
+            AcceptReconciliationError::Already(batch_id) => {
+                let message = format!("the reconciliation was accepted before, as batch {batch_id}");
+                Self::new(StatusCode::CONFLICT, "conflict", message)
+            }
+            AcceptReconciliationError::Failure(failure) => failure.into(),
         }
     }
 }

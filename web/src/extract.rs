@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
+use app::{UPLOAD_BYTES_MAX, Upload};
 use axum::body::Body;
 use axum::extract::FromRequest;
 use axum::http::HeaderMap;
 use bytes::Bytes;
 use domain::access::Caller;
 use domain::conversion_request::BadParameter;
+use futures_util::StreamExt as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
@@ -210,6 +212,98 @@ impl FromRequest<Web> for KeyedFile {
         let file = collect_within(body, FILE_BYTES_MAX, FILE_TIMEOUT).await?;
         Ok(Self { caller, params, file })
     }
+}
+
+/// A file that may be long, sent with a key that reads everything, while it comes.
+pub(crate) struct KeyedUpload {
+    pub(crate) caller: Caller,
+    pub(crate) params: Params,
+    /// The file's name, where it has one.
+    pub(crate) name: Option<String>,
+    pub(crate) upload: Upload,
+}
+
+impl FromRequest<Web> for KeyedUpload {
+    type Rejection = ApiError;
+
+    /// Key and parameters stand in the query or a header: the body is the file itself, or a form whose only
+    /// field it is. It goes to disk as it comes.
+    async fn from_request(request: Request<Body>, web: &Web) -> Result<Self, ApiError> {
+        let (head, body) = request.into_parts();
+        check_head(&head.headers, head.uri.query())?;
+        let (params, problem) = Params::read_query(head.uri.query().unwrap_or_default());
+        let secret = secret(&head.headers, &params).ok_or_else(ApiError::invalid_api_key)?;
+        let caller = holder(web, &head, &secret).await?;
+        caller.may_read_all()?;
+        if let Some(problem) = problem {
+            return Err(problem.into());
+        }
+        let kind = kind(&head.headers);
+        if ["application/json", FORM].contains(&&*kind) {
+            return Err(ApiError::unsupported_file());
+        }
+        let mut upload = web.app.begin_upload(&caller).await?;
+        let bytes_max = usize::try_from(UPLOAD_BYTES_MAX).unwrap_or(usize::MAX);
+        let body = Limited::new(body, bytes_max).into_data_stream();
+        let content_type = text(&head.headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
+        let name = if kind == "multipart/form-data" {
+            let boundary = multer::parse_boundary(content_type).map_err(|_| not_multipart("no boundary"))?;
+            receive_form(multer::Multipart::new(body, boundary), &mut upload).await?
+        } else {
+            let mut body = std::pin::pin!(body);
+            while let Some(piece) = within(body.next()).await? {
+                upload.push(&piece.map_err(|error| broken_off(&*error))?).await?;
+            }
+            None
+        };
+        Ok(Self { caller, params, name, upload })
+    }
+}
+
+/// Takes the file of a form: its only field.
+async fn receive_form(
+    mut form: multer::Multipart<'_>,
+    upload: &mut Upload,
+) -> Result<Option<String>, ApiError> {
+    let unreadable = |error: multer::Error| {
+        let error = match error {
+            multer::Error::StreamReadFailed(error) => return broken_off(&*error),
+            other => other,
+        };
+        not_multipart(&error.to_string())
+    };
+    let field = within(form.next_field()).await?.map_err(unreadable)?;
+    let mut field = field.ok_or_else(|| not_multipart("it has no file"))?;
+    let name = field.file_name().map(str::to_owned);
+    while let Some(piece) = within(field.chunk()).await?.map_err(unreadable)? {
+        upload.push(&piece).await?;
+    }
+    drop(field);
+    match within(form.next_field()).await?.map_err(unreadable)? {
+        None => Ok(name),
+        Some(_) => Err(not_multipart("it has other fields than one file; parameters stand in the query")),
+    }
+}
+
+fn not_multipart(problem: &str) -> ApiError {
+    BadParameter::invalid("body", format!("not a form with one file: {problem}")).into()
+}
+
+/// Whoever sends nothing for a while is not waited for.
+async fn within<T>(next: impl Future<Output = T>) -> Result<T, ApiError> {
+    tokio::time::timeout(BODY_TIMEOUT, next).await.map_err(|_| ApiError::body_missing())
+}
+
+fn broken_off(error: &(dyn std::error::Error + Send + Sync + 'static)) -> ApiError {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.is::<LengthLimitError>() {
+            let message = format!("a file has at most {UPLOAD_BYTES_MAX} bytes");
+            return ApiError::too_large(StatusCode::PAYLOAD_TOO_LARGE, message);
+        }
+        cause = error.source();
+    }
+    ApiError::body_missing()
 }
 
 fn check_head(headers: &HeaderMap, query: Option<&str>) -> Result<(), ApiError> {

@@ -24,6 +24,11 @@ pub(crate) const API_KEY: &str = "api_key";
 /// The field that what a suppression list is to hold comes in.
 pub(crate) const VALUES: &str = "values";
 
+/// The field that says what their columns are here.
+const MAP: &str = "map";
+/// The field that names classes of rows.
+pub(crate) const CLASSES: &str = "classes";
+
 /// The line items of an order.
 const ITEMS: &str = "items";
 /// The most parameters of one call: several times as many as there are names, and few enough to be gone
@@ -167,10 +172,16 @@ impl Params {
         if self.lists.iter().any(|(known, _)| *known == name) {
             return Err(BadParameter::invalid(&name, "given twice, with different values"));
         }
-        match self.find(&name) {
+        let is_full = self.params.len() == PARAMS_MAX;
+        match self.params.iter_mut().find(|it| it.name == name) {
             Some(first) if first.value == value => {}
+            // A column each, and a line each from then on.
+            Some(first) if name == MAP => {
+                let lines = [first.value.take().unwrap_or_default(), value.unwrap_or_default()];
+                first.value = Some(lines.join("\n"));
+            }
             Some(_) => return Err(BadParameter::invalid(&name, "given twice, with different values")),
-            None if self.params.len() == PARAMS_MAX => {
+            None if is_full => {
                 return Err(BadParameter::invalid(&name, format!("more than {PARAMS_MAX} parameters")));
             }
             None => self.params.push(Param { name, value }),
@@ -305,7 +316,7 @@ pub(crate) fn is_kept(name: &str) -> bool {
 
 /// Whether a JSON list may stand for the values of a field.
 fn takes_list(name: &str) -> bool {
-    TARGETS.contains(&name) || PRICE_TARGETS.contains(&name) || name == VALUES
+    TARGETS.contains(&name) || PRICE_TARGETS.contains(&name) || name == VALUES || name == CLASSES
 }
 
 impl Parameters for Params {

@@ -1,17 +1,21 @@
 //! The API, for commands that change what a server may be working on: the server that runs on the data folder
 //! is asked, and where none does, one in this process.
 
+use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use app::{Chance as _, Clock as _, KeyTerms, OpenError, create_key};
 use domain::access::{Grant, Scope};
 use ipnet::IpNet;
 use journal::JournalError;
 use ledger::Ledger;
 use serde_json::Value;
+use ureq::http::Response;
+use ureq::typestate::WithoutBody;
+use ureq::{Body, RequestBuilder, SendBody};
 
 use super::{Place, start_log};
 use crate::chance::SystemChance;
@@ -100,13 +104,28 @@ impl Api {
         query: &[(&str, String)],
         (kind, body): (&str, &[u8]),
     ) -> anyhow::Result<Value> {
-        let url = self.url(endpoint);
-        let (status, text) = self.call(|| {
+        let url = self.url(&format!("{endpoint}.json"));
+        self.post_with(|| {
             let request = self.agent.post(&url).header("X-Api-Key", &self.key.secret);
             let request = query.iter().fold(request, |request, (name, value)| request.query(*name, value));
             request.header("Content-Type", kind).send(body)
-        })?;
-        if status == 200 { read(&text) } else { bail!("{}", told(&text)) }
+        })
+    }
+
+    /// The same with a file as the body, as it is read.
+    pub(super) fn post_file(
+        &self,
+        endpoint: &str,
+        query: &[(&str, String)],
+        (kind, body): (&str, &dyn Fn() -> Box<dyn Read>),
+    ) -> anyhow::Result<Value> {
+        let url = self.url(&format!("{endpoint}.json"));
+        self.post_with(|| {
+            let request = self.agent.post(&url).header("X-Api-Key", &self.key.secret);
+            let request = query.iter().fold(request, |request, (name, value)| request.query(*name, value));
+            let mut body = body();
+            request.header("Content-Type", kind).send(SendBody::from_reader(&mut body))
+        })
     }
 
     /// Asks an endpoint and returns what a success says, or where there is nothing of the kind (404), what is
@@ -116,11 +135,7 @@ impl Api {
         endpoint: &str,
         query: &[(&str, String)],
     ) -> anyhow::Result<Result<Value, String>> {
-        let url = self.url(endpoint);
-        let (status, text) = self.call(|| {
-            let request = self.agent.get(&url).header("X-Api-Key", &self.key.secret);
-            query.iter().fold(request, |request, (name, value)| request.query(*name, value)).call()
-        })?;
+        let (status, text) = self.call(|| self.request(&format!("{endpoint}.json"), query).call())?;
         match status {
             200 => read(&text).map(Ok),
             404 => Ok(Err(told(&text))),
@@ -128,15 +143,36 @@ impl Api {
         }
     }
 
-    fn url(&self, endpoint: &str) -> String {
-        format!("http://{}/api/2/{endpoint}.json", self.address)
+    /// Writes down what a path has for the asking, however long it is.
+    pub(super) fn download(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        into: &mut impl Write,
+    ) -> anyhow::Result<()> {
+        let answer = self.request(path, query).call();
+        let mut answer = answer.map_err(|error| self.elsewhere(&error.to_string()))?;
+        ensure!(answer.status() == 200, "{}", told(&answer.body_mut().read_to_string().unwrap_or_default()));
+        std::io::copy(&mut answer.body_mut().as_reader(), into).context("the server's answer broke off")?;
+        Ok(())
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}/api/2/{path}", self.address)
+    }
+
+    fn request(&self, path: &str, query: &[(&str, String)]) -> RequestBuilder<WithoutBody> {
+        let request = self.agent.get(self.url(path)).header("X-Api-Key", &self.key.secret);
+        query.iter().fold(request, |request, (name, value)| request.query(*name, value))
+    }
+
+    fn post_with(&self, send: impl Fn() -> Result<Response<Body>, ureq::Error>) -> anyhow::Result<Value> {
+        let (status, text) = self.call(send)?;
+        if status == 200 { read(&text) } else { bail!("{}", told(&text)) }
     }
 
     /// Calls until the server is not too busy: the status of its answer, and the answer.
-    fn call(
-        &self,
-        send: impl Fn() -> Result<ureq::http::Response<ureq::Body>, ureq::Error>,
-    ) -> anyhow::Result<(u16, String)> {
+    fn call(&self, send: impl Fn() -> Result<Response<Body>, ureq::Error>) -> anyhow::Result<(u16, String)> {
         for _ in 0..TRIES {
             let mut answer = send().map_err(|error| self.elsewhere(&error.to_string()))?;
             let status = answer.status().as_u16();

@@ -35,13 +35,7 @@ impl<D: Database> BatchBook for Book<D> {
         note: &str,
         now: Timestamp,
     ) -> Result<BatchId, LedgerError> {
-        let sql = "-- create_batch\n\
-            INSERT INTO batches (batch_type, made_at, key_id, actor, note) VALUES (?1, ?2, ?3, ?4, ?5) \
-            RETURNING batch_id";
-        let key = author.key_id.map_or(0, |it| it.0);
-        self.database.write(|session| {
-            single(session, sql, values![batch_type.name(), now, key, &author.name, note]).map(BatchId)
-        })
+        self.database.write(|session| create(session, batch_type, author, note, now))
     }
 
     fn find_batch(&self, id: BatchId) -> Result<Option<Batch>, LedgerError> {
@@ -105,6 +99,21 @@ impl<D: Database> BatchBook for Book<D> {
             page(session, "conversions", wanted, "conversion_id", offset, limit, read_conversion)
         })
     }
+}
+
+/// Begins a batch.
+pub(super) fn create(
+    session: &mut dyn Session,
+    batch_type: BatchType,
+    author: &Author,
+    note: &str,
+    now: Timestamp,
+) -> Result<BatchId, LedgerError> {
+    let sql = "-- create_batch\n\
+        INSERT INTO batches (batch_type, made_at, key_id, actor, note) VALUES (?1, ?2, ?3, ?4, ?5) \
+        RETURNING batch_id";
+    let key = author.key_id.map_or(0, |it| it.0);
+    single(session, sql, values![batch_type.name(), now, key, &author.name, note]).map(BatchId)
 }
 
 /// Keeps batches from being taken back until the session's end: whoever takes one back waits for all that

@@ -137,7 +137,7 @@ fn attempt_row(attempt: &Attempt) -> Vec<Value<'_>> {
     ]
 }
 
-fn read_attempt(record: &Record) -> Result<Attempt, LedgerError> {
+pub(super) fn read_attempt(record: &Record) -> Result<Attempt, LedgerError> {
     let row = record.of("attempts");
     Ok(Attempt {
         offer_id: Some(row.get("offer_id")?).filter(|id| *id != OfferId(0)),

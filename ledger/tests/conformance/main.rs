@@ -12,6 +12,7 @@ mod migrations;
 mod money;
 mod network;
 mod pricing;
+mod reconciliations;
 mod sample;
 #[path = "../shared/schema.rs"]
 mod schema;
@@ -128,6 +129,13 @@ promises! {
     changes::the_times_of_what_has_changed_are_told_unless_too_much_has,
     changes::facts_come_by_the_time_that_counts_with_all_that_a_conversion_took_from_its_click,
     changes::the_first_approval_is_kept_for_ever,
+    reconciliations::a_reconciliation_is_found_once_it_is_finished_and_comes_back_as_it_was,
+    reconciliations::rows_are_paged_by_class_in_their_order,
+    reconciliations::a_reconciliation_is_accepted_once_however_many_try,
+    reconciliations::theirs_is_taken_unless_the_conversion_has_changed_since,
+    reconciliations::the_conversions_of_an_advertiser_are_paged_by_date,
+    reconciliations::what_is_like_a_row_is_found_by_each_of_its_keys,
+    reconciliations::what_is_old_is_dropped_part_by_part,
     deliveries::every_matching_postback_is_enqueued_with_its_conversion,
     deliveries::a_repeat_a_refusal_and_what_is_not_to_be_told_enqueue_nothing,
     deliveries::a_browser_is_handed_its_postbacks_only_where_it_waits,

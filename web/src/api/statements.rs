@@ -5,20 +5,17 @@ mod page;
 mod sheet;
 
 use app::{Failure, StatementFilter, StatementLine, StatementLines, StatementRow};
-use axum::body::Body;
 use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use domain::access::Caller;
 use domain::conversion_request::BadParameter;
 use domain::ids::StatementId;
 use domain::statement::{Party, Statement};
-use futures_util::stream;
-use hyper::header::{self, HeaderName, HeaderValue};
+use futures_util::stream::{self, Stream};
 use jiff::{Timestamp, ToSpan};
 use serde::Serialize;
 
 use super::clicks::range;
+use super::forms::{attachment, streamed};
 use super::paper;
 use super::parties::{PartyView, account, party, party_view};
 use super::view::{Answer, Money};
@@ -148,17 +145,21 @@ fn invoice_id(params: &Params) -> Result<StatementId, BadParameter> {
 pub(super) async fn csv(State(web): State<Web>, keyed: Keyed) -> Answer {
     let Keyed { caller, params, .. } = keyed;
     let (row, lines) = read(&web, &caller, &params).await?;
-    let file = format!("attachment; filename=\"invoice-{}.csv\"", row.statement.id);
-    let disposition = (header::CONTENT_DISPOSITION, HeaderValue::try_from(file).expect("plain ASCII"));
+    let disposition = attachment(&format!("invoice-{}.csv", row.statement.id));
     let sheet = sheet::Sheet::new(web, row.statement);
-    Ok(streamed(lines, sheet, "text/csv; charset=utf-8", disposition))
+    Ok(streamed(portions(lines), sheet, "text/csv; charset=utf-8", disposition))
 }
 
 /// One statement with all its lines, to be printed.
 pub(super) async fn html(State(web): State<Web>, keyed: Keyed) -> Answer {
     let Keyed { caller, params, .. } = keyed;
     let (row, lines) = read(&web, &caller, &params).await?;
-    Ok(streamed(lines, page::Page::new(web, row), "text/html; charset=utf-8", paper::policy()))
+    Ok(streamed(portions(lines), page::Page::new(web, row), "text/html; charset=utf-8", paper::policy()))
+}
+
+/// The lines of a statement, some at a time.
+fn portions(lines: StatementLines) -> impl Stream<Item = Result<Vec<StatementLine>, Failure>> + Send {
+    stream::unfold(lines, |mut lines| async move { Some((lines.next().await?, lines)) })
 }
 
 async fn read(
@@ -168,54 +169,4 @@ async fn read(
 ) -> Result<(StatementRow, StatementLines), ApiError> {
     let found = web.app.read_statement(caller, invoice_id(params)?).await?;
     found.ok_or_else(ApiError::invoice_not_found)
-}
-
-/// A form that a statement is written in, piece by piece.
-trait Form: Send + 'static {
-    /// What comes before the first line.
-    fn head(&self) -> Vec<u8>;
-    /// Some lines.
-    fn lines(&self, lines: Vec<StatementLine>) -> Vec<u8>;
-    /// What comes after the last line.
-    fn tail(&self) -> Vec<u8>;
-}
-
-/// How far a statement has been written.
-enum Written {
-    Nothing,
-    Lines,
-    All,
-}
-
-/// An answer that is written while the lines are read. Where they break off so does the connection: what
-/// arrives whole is whole.
-fn streamed<F: Form + Sync>(
-    lines: StatementLines,
-    form: F,
-    content_type: &'static str,
-    more: (HeaderName, HeaderValue),
-) -> Response {
-    let pieces = stream::unfold((lines, form, Written::Nothing), |(mut lines, form, written)| async move {
-        let (piece, written): (Result<Vec<u8>, Failure>, _) = match written {
-            Written::Nothing => (Ok(form.head()), Written::Lines),
-            Written::Lines => match lines.next().await {
-                Some(Ok(portion)) => (Ok(form.lines(portion)), Written::Lines),
-                Some(Err(failure)) => (Err(failure), Written::All),
-                None => (Ok(form.tail()), Written::All),
-            },
-            Written::All => return None,
-        };
-        let piece = piece.inspect_err(|failure| {
-            let error = failure as &dyn std::error::Error;
-            tracing::error!(error, "a statement broke off while it was sent");
-        });
-        Some((piece.map(Bytes::from), (lines, form, written)))
-    });
-    let mut response = Body::from_stream(pieces).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(more.0, more.1);
-    response
 }

@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use app::{StatementLine, StatementRow};
 use domain::statement::Party;
 
+use super::super::forms::Form;
 use super::super::paper::{STYLE, escape};
-use super::{Form, last_moment};
+use super::last_moment;
 use crate::Web;
 
 pub(super) struct Page {
@@ -30,6 +31,8 @@ impl Page {
 }
 
 impl Form for Page {
+    type Line = StatementLine;
+
     fn head(&self) -> Vec<u8> {
         let statement = &self.row.statement;
         let begin = statement.from.map_or("the beginning".to_owned(), |it| self.web.date(it));

@@ -3,7 +3,7 @@
 use app::StatementLine;
 use domain::statement::Statement;
 
-use super::Form;
+use super::super::forms::Form;
 use crate::Web;
 use crate::csv_text::{text, write};
 
@@ -47,6 +47,8 @@ impl Sheet {
 }
 
 impl Form for Sheet {
+    type Line = StatementLine;
+
     fn head(&self) -> Vec<u8> {
         write(std::iter::once(COLUMNS))
     }
