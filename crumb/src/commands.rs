@@ -1,6 +1,7 @@
 //! The commands, a file each.
 
 mod api;
+mod apply;
 mod check;
 mod config;
 mod demo;
@@ -9,6 +10,7 @@ mod explain;
 mod import;
 mod key;
 mod lint_url;
+mod network_file;
 mod reconcile;
 mod replay;
 mod serve;
@@ -51,6 +53,10 @@ pub enum Command {
     Import(import::Import),
     /// Put an advertiser's file beside our conversions, and tell every difference.
     Reconcile(reconcile::Reconcile),
+    /// Make the network match a file.
+    Apply(apply::Apply),
+    /// Print the network as a file.
+    Dump(apply::Dump),
     /// Look at a postback's URL before it is saved.
     LintUrl(lint_url::LintUrl),
     /// Have deliveries made again: those that are held, or others by their state.
@@ -73,6 +79,8 @@ impl Command {
             Self::Verify(verify) => verify.run(),
             Self::Import(import) => import.run(),
             Self::Reconcile(reconcile) => reconcile.run(),
+            Self::Apply(apply) => apply.run(),
+            Self::Dump(dump) => dump.run(),
             Self::LintUrl(lint_url) => lint_url.run(),
             Self::Replay(replay) => replay.run(),
             Self::Explain(explain) => explain.run(),
