@@ -229,7 +229,9 @@ mod tests {
 
     fn decide(column: &[&str]) -> (Mark, String) {
         let mut marks = Marks::default();
-        column.iter().for_each(|text| marks.look(text));
+        for text in column {
+            marks.look(text);
+        }
         let (mark, remark) = marks.decide("amount");
         (mark, remark.unwrap_or_default())
     }

@@ -287,7 +287,9 @@ mod tests {
         let midnight =
             |text: &str| DateInput::parse(text, &TimeZone::UTC).expect("a date").start(&TimeZone::UTC);
         let mut orders = Orders::default();
-        column.iter().for_each(|it| orders.look(it, &TimeZone::UTC, (midnight(range.0), midnight(range.1))));
+        for text in column {
+            orders.look(text, &TimeZone::UTC, (midnight(range.0), midnight(range.1)));
+        }
         let (order, remark) = orders.decide("date");
         (order, remark.unwrap_or_default())
     }

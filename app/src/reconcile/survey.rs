@@ -79,12 +79,11 @@ impl Surveyed {
         let (payout, remark) = seen.payouts.decide(columns.label(Field::Payout));
         remarks.extend(remark.filter(|_| columns.place(Field::Payout).is_some()));
         let (order, remark) = seen.dates.decide(columns.label(Field::Date));
-        let date = match &ask.date_format {
-            Some(format) => Form::Named(format.clone()),
-            None => {
-                remarks.extend(remark);
-                Form::Found(order)
-            }
+        let date = if let Some(format) = &ask.date_format {
+            Form::Named(format.clone())
+        } else {
+            remarks.extend(remark);
+            Form::Found(order)
         };
         if columns.place(Field::Date).is_none() {
             remarks.push("the file has no dates, so that only ours tell what is in the range".to_owned());

@@ -20,10 +20,10 @@ impl Text {
     pub(crate) fn open(mut file: File) -> io::Result<Self> {
         file.seek(SeekFrom::Start(0))?;
         let mut start = [0; 3];
-        let length = read_full(&mut file, &mut start)?;
+        let length = read_full(&file, &mut start)?;
         let encoding = match Encoding::for_bom(&start[..length]) {
             Some((encoding, _)) => encoding,
-            None if is_utf8(&mut file)? => UTF_8,
+            None if is_utf8(&file)? => UTF_8,
             None => WINDOWS_1252,
         };
         Ok(Self { file, encoding })
@@ -58,7 +58,7 @@ fn read_full(mut file: &File, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(length)
 }
 
-fn is_utf8(file: &mut File) -> io::Result<bool> {
+fn is_utf8(mut file: &File) -> io::Result<bool> {
     file.seek(SeekFrom::Start(0))?;
     let mut buffer = vec![0; READ_BYTES];
     let mut kept = 0;

@@ -112,7 +112,7 @@ impl Reconcile {
             made["rows"] = Value::Array(rows(api, id, &[], LISTED_MAX)?);
             println!("{}", serde_json::to_string_pretty(&json!({ "reconciliation": made }))?);
         } else {
-            self.print(api, id, &made)?;
+            print(api, id, &made)?;
         }
         let is_same = differences(&made) == 0;
         Ok(if is_same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -139,35 +139,6 @@ impl Reconcile {
         query.extend(more.into_iter().filter_map(|(name, value)| Some((name, value?))));
         query
     }
-
-    #[expect(clippy::print_stdout, reason = "a command prints what it was asked for")]
-    fn print(&self, api: &Api, id: u64, made: &Value) -> anyhow::Result<()> {
-        let counts = made["counts"].as_object().into_iter().flatten();
-        let counts = counts.filter(|it| *it.1 != 0).map(|(class, rows)| format!("{rows} {class}"));
-        let counts = counts.collect::<Vec<_>>().join(", ");
-        println!("reconciliation {id}: {} rows: {counts}", made["total_rows"]);
-        for text in made["remarks"].as_array().into_iter().flatten() {
-            println!("  {}", cell(text));
-        }
-        for step in made["bridge"].as_array().into_iter().flatten() {
-            let [text, currency] = [&step["text"], &step["currency"]].map(cell);
-            let rows = step["rows"].to_string();
-            println!("  {text:<68} {rows:>8} {:>16} {currency}", step["amount"].to_string());
-        }
-        let classes: Vec<_> = RowClass::ALL.iter().copied().filter(|it| *it != RowClass::Matched).collect();
-        for row in rows(api, id, &classes, TOLD_MAX)? {
-            let place = row["line"].as_u64().map_or_else(
-                || format!("conversion {}", row["conversion_id"]),
-                |line| format!("line {line}"),
-            );
-            println!("  {place}: {}: {}", cell(&row["class"]), cell(&row["reason"]));
-        }
-        let more = differences(made).saturating_sub(TOLD_MAX);
-        if more > 0 {
-            println!("  and {more} more; --rows writes all of them to a file");
-        }
-        Ok(())
-    }
 }
 
 /// What could not be read again, told when it is read.
@@ -177,6 +148,34 @@ impl Read for Unreadable {
     fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
         self.0.take().map_or(Ok(0), Err)
     }
+}
+
+#[expect(clippy::print_stdout, reason = "a command prints what it was asked for")]
+fn print(api: &Api, id: u64, made: &Value) -> anyhow::Result<()> {
+    let counts = made["counts"].as_object().into_iter().flatten();
+    let counts = counts.filter(|it| *it.1 != 0).map(|(class, rows)| format!("{rows} {class}"));
+    let counts = counts.collect::<Vec<_>>().join(", ");
+    println!("reconciliation {id}: {} rows: {counts}", made["total_rows"]);
+    for text in made["remarks"].as_array().into_iter().flatten() {
+        println!("  {}", cell(text));
+    }
+    for step in made["bridge"].as_array().into_iter().flatten() {
+        let [text, currency] = [&step["text"], &step["currency"]].map(cell);
+        let rows = step["rows"].to_string();
+        println!("  {text:<68} {rows:>8} {:>16} {currency}", step["amount"].to_string());
+    }
+    let classes: Vec<_> = RowClass::ALL.iter().copied().filter(|it| *it != RowClass::Matched).collect();
+    for row in rows(api, id, &classes, TOLD_MAX)? {
+        let place = row["line"]
+            .as_u64()
+            .map_or_else(|| format!("conversion {}", row["conversion_id"]), |line| format!("line {line}"));
+        println!("  {place}: {}: {}", cell(&row["class"]), cell(&row["reason"]));
+    }
+    let more = differences(made).saturating_sub(TOLD_MAX);
+    if more > 0 {
+        println!("  and {more} more; --rows writes all of them to a file");
+    }
+    Ok(())
 }
 
 /// How many rows are not matched.

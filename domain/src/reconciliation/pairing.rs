@@ -337,7 +337,9 @@ mod tests {
     /// For each row of theirs the place of its conversion, or `"of 3"` where it repeats a row.
     fn pair(theirs: &[(Keys<'_>, i64)], ours: &[(Keys<'_>, i64, bool)]) -> Vec<String> {
         let mut rows = TheirRows::default();
-        theirs.iter().for_each(|(keys, units)| rows.push(keys, Some(amount(*units))));
+        for (keys, units) in theirs {
+            rows.push(keys, Some(amount(*units)));
+        }
         let index = rows.index();
         let candidate = |(place, (keys, units, is_inside)): (usize, &(Keys<'_>, i64, bool))| {
             index.candidate(keys, amount(*units), *is_inside, place).ok()
@@ -450,7 +452,9 @@ mod tests {
         #[test]
         fn every_row_of_any_two_sides_is_counted_once_and_the_bridge_adds_up(theirs in sides(), ours in sides()) {
             let mut rows = TheirRows::default();
-            theirs.iter().for_each(|it| rows.push(&keys(it), Some(amount(it.4))));
+            for it in &theirs {
+                rows.push(&keys(it), Some(amount(it.4)));
+            }
             let index = rows.index();
             let (mut candidates, mut alone) = (Vec::new(), Vec::new());
             for it in &ours {

@@ -26,9 +26,9 @@ impl Page {
         let lines = &self.found.reconciliation.reconciled.bridge;
         for bridge in lines.chunk_by(|one, other| one.currency == other.currency) {
             let currency = bridge[0].currency;
-            write!(
+            writeln!(
                 html,
-                "<table><thead><tr><th>Step</th><th class=\"n\">Rows</th><th class=\"n\">{currency}</th></tr></thead><tbody>\n"
+                "<table><thead><tr><th>Step</th><th class=\"n\">Rows</th><th class=\"n\">{currency}</th></tr></thead><tbody>"
             )
             .expect("writing to a string");
             for line in bridge {
