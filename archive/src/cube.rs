@@ -38,7 +38,7 @@ pub(crate) struct View {
 
 /// All views. Their order is part of the file's format. The first has everything but is hardly shorter than
 /// the clicks where a network is large; the others are what reports ask for most.
-pub(crate) static VIEWS: [View; 11] = [
+pub(crate) static VIEWS: [View; 12] = [
     View {
         quarters: 3,
         ..of(&[Offer, Advertiser, Affiliate, Campaign, Creative, Country, Device, Os, Browser, Disposition])
@@ -46,6 +46,7 @@ pub(crate) static VIEWS: [View; 11] = [
     View { is_hourly: true, ..of(&[Offer, Advertiser, Affiliate, Campaign, Disposition]) },
     of(&[Offer, Advertiser, Affiliate, Campaign, Creative, Disposition]),
     of(&[Offer, Advertiser, Country, Device, Os, Browser, Disposition]),
+    of(&[Offer, Advertiser, Country, Device, Disposition]),
     of(&[Affiliate, Country, Device, Disposition]),
     of(&[SubId(0), Offer, Advertiser, Affiliate, Disposition]),
     of(&[SubId(1), Offer, Advertiser, Affiliate, Disposition]),

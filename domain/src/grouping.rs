@@ -10,7 +10,7 @@ use thiserror::Error;
 
 /// Rows looked at in one go: their keys fit the fastest cache.
 const CHUNK_ROWS: usize = 2048;
-/// Up to so many bits of codes, groups are an array: a million of them.
+/// Up to so many bits of codes, groups are found in an array: of a million places, 4 MB.
 const DENSE_BITS: u32 = 20;
 /// Bytes of all texts that groups have: long ones are written by strangers.
 const TEXT_BYTES_MAX: usize = 64 << 20;
@@ -284,14 +284,23 @@ pub struct Groups<M> {
     max: usize,
 }
 
+/// The groups there are, and where each is found. They lie close together, however far apart their keys.
 #[derive(Clone, Debug)]
-enum Cells<M> {
-    Dense(Vec<M>),
-    Sparse(FxHashMap<u128, M>),
+struct Cells<M> {
+    places: Places,
+    keys: Vec<u128>,
+    measures: Vec<M>,
+}
+
+/// Where the group of a key is, counted from one; zero where there is none.
+#[derive(Clone, Debug)]
+enum Places {
+    Dense(Vec<u32>),
+    Sparse(FxHashMap<u128, u32>),
 }
 
 /// What codes are put together in.
-trait Key: Copy + Default + From<u32> + BitOrAssign + Shl<u32, Output = Self> {}
+trait Key: Copy + Default + From<u32> + Into<u128> + BitOrAssign + Shl<u32, Output = Self> {}
 
 impl Key for u32 {}
 impl Key for u128 {}
@@ -302,7 +311,7 @@ impl<M: Measure> Groups<M> {
         Self {
             dimensions: vec![Dictionary::default(); dimensions],
             bits: vec![0; dimensions],
-            cells: Cells::Dense(vec![M::default()]),
+            cells: Cells::new(0),
             max,
         }
     }
@@ -327,16 +336,15 @@ impl<M: Measure> Groups<M> {
         mut add: impl FnMut(&mut M, usize),
     ) -> Result<(), TooManyGroups> {
         self.fit()?;
-        let Self { bits, cells, max, .. } = self;
-        let max = *max;
-        match cells {
-            Cells::Dense(cells) => each_key::<u32>(rows, bits, sources, allowed, |key, row| {
-                add(&mut cells[key as usize], row);
+        let Self { bits, cells: Cells { places, keys, measures }, max, .. } = self;
+        match places {
+            Places::Dense(places) => each_key::<u32>(rows, bits, sources, allowed, |key, row| {
+                add(measure_at(&mut places[key as usize], key, keys, measures, *max)?, row);
                 Ok(())
             }),
-            Cells::Sparse(cells) => each_key::<u128>(rows, bits, sources, allowed, |key, row| {
-                add(cells.entry(key).or_default(), row);
-                if cells.len() > max { Err(TooManyGroups { max }) } else { Ok(()) }
+            Places::Sparse(places) => each_key::<u128>(rows, bits, sources, allowed, |key, row| {
+                add(measure_at(places.entry(key).or_default(), key, keys, measures, *max)?, row);
+                Ok(())
             }),
         }
     }
@@ -344,17 +352,8 @@ impl<M: Measure> Groups<M> {
     /// The group of these codes, one a dimension.
     pub fn group(&mut self, codes: &[u32]) -> Result<&mut M, TooManyGroups> {
         self.fit()?;
-        let max = self.max;
         let key = joined(codes.iter().copied(), &self.bits);
-        match &mut self.cells {
-            Cells::Dense(cells) => Ok(&mut cells[usize::try_from(key).expect("few bits")]),
-            Cells::Sparse(cells) => {
-                if cells.len() >= max && !cells.contains_key(&key) {
-                    return Err(TooManyGroups { max });
-                }
-                Ok(cells.entry(key).or_default())
-            }
-        }
+        self.cells.measure(key, self.max)
     }
 
     /// Adds the groups of others by the same dimensions.
@@ -422,32 +421,61 @@ impl<M: Measure> Groups<M> {
             return Err(TooManyGroups { max });
         }
         let old = std::mem::replace(&mut self.bits, bits);
-        let before = std::mem::replace(&mut self.cells, Cells::Dense(Vec::new())).into_filled();
+        let before = std::mem::replace(&mut self.cells, Cells::new(0)).into_filled();
         let code = |key, at| u32::try_from(code_in(key, &old, at)).expect("codes are that small");
         let before = before
             .into_iter()
             .map(|(key, measure)| (joined((0..old.len()).map(|at| code(key, at)), &self.bits), measure));
-        self.cells = if total <= DENSE_BITS {
-            let mut cells = vec![M::default(); 1 << total];
-            for (key, measure) in before {
-                cells[usize::try_from(key).expect("few bits")] = measure;
-            }
-            Cells::Dense(cells)
-        } else {
-            Cells::Sparse(before.collect())
-        };
+        let mut cells = Cells::new(total);
+        for (key, measure) in before {
+            *cells.measure(key, max)? = measure;
+        }
+        self.cells = cells;
         Ok(())
     }
 }
 
 impl<M: Measure> Cells<M> {
+    /// None yet, of keys of so many bits.
+    fn new(bits: u32) -> Self {
+        let places = match bits {
+            0..=DENSE_BITS => Places::Dense(vec![0; 1 << bits]),
+            _ => Places::Sparse(FxHashMap::default()),
+        };
+        Self { places, keys: Vec::new(), measures: Vec::new() }
+    }
+
+    /// What is known of the group of a key.
+    fn measure(&mut self, key: u128, max: usize) -> Result<&mut M, TooManyGroups> {
+        let place = match &mut self.places {
+            Places::Dense(places) => &mut places[usize::try_from(key).expect("few bits")],
+            Places::Sparse(places) => places.entry(key).or_default(),
+        };
+        measure_at(place, key, &mut self.keys, &mut self.measures, max)
+    }
+
     /// Those that have rows.
     fn into_filled(self) -> Vec<(u128, M)> {
-        match self {
-            Self::Dense(cells) => (0..).zip(cells).filter(|(_, it)| !it.is_empty()).collect(),
-            Self::Sparse(cells) => cells.into_iter().filter(|(_, it)| !it.is_empty()).collect(),
-        }
+        self.keys.into_iter().zip(self.measures).filter(|(_, it)| !it.is_empty()).collect()
     }
+}
+
+/// What is known of the group at `place`, which becomes a new one where there is none.
+#[inline]
+fn measure_at<'m, M: Measure>(
+    place: &mut u32,
+    key: impl Into<u128>,
+    keys: &mut Vec<u128>,
+    measures: &'m mut Vec<M>,
+    max: usize,
+) -> Result<&'m mut M, TooManyGroups> {
+    if *place == 0 {
+        let count = u32::try_from(measures.len() + 1).ok().filter(|_| measures.len() < max);
+        *place = count.ok_or(TooManyGroups { max })?;
+        keys.push(key.into());
+        measures.push(M::default());
+    }
+    Ok(&mut measures[*place as usize - 1])
 }
 
 /// Hands each row that counts to `take`, with its key.
