@@ -242,16 +242,13 @@ impl<'a> Applying<'a> {
         self.changes
             .push(json!({ "change": "update", "kind": kind.noun, "text": words, "fields": different }));
         let mut sent = different.clone();
-        let endpoint = match kind.id {
-            Some(id) => {
-                sent.push((id.to_owned(), text(now.get(id))));
-                format!("update_{}", kind.noun)
-            }
+        let endpoint = if let Some(id) = kind.id {
+            sent.push((id.to_owned(), text(now.get(id))));
+            format!("update_{}", kind.noun)
+        } else {
             // What has no number is set, named by what tells it apart.
-            None => {
-                sent.extend(kind.key.iter().map(|field| ((*field).to_owned(), text(now.get(*field)))));
-                kind.noun.to_owned()
-            }
+            sent.extend(kind.key.iter().map(|field| ((*field).to_owned(), text(now.get(*field)))));
+            kind.noun.to_owned()
         };
         let changed = if self.dry_run { None } else { Some(send(self.api, &endpoint, &sent)?) };
         let now = self.network.get_mut(kind.noun).and_then(|it| it.get_mut(place)).context("it was found")?;
