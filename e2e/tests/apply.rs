@@ -143,7 +143,10 @@ limit = 50
     assert_eq!(apply(&server, file, &[]), Vec::<String>::new());
     let offers = server.api().get("offers.json").success();
     assert_eq!(
-        (&offers["offers"][0]["payout"].to_string(), &offers["offers"][0]["redirect_offer_id"]),
+        (
+            &offers["offers"][0]["offer"]["payout"].to_string(),
+            &offers["offers"][0]["offer"]["redirect_offer_id"]
+        ),
         (&"18.00".to_owned(), &Value::from(2))
     );
 

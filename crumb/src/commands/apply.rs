@@ -260,14 +260,15 @@ impl<'a> Applying<'a> {
     }
 
     fn create(&mut self, kind: &'static Kind, fields: &Fields) -> anyhow::Result<usize> {
-        let sent = fields.iter().filter(|(name, _)| !kind.is_told(name));
+        let is_sent = |name: &str| !kind.is_told(name) && !kind.changed.contains(&name);
+        let sent = fields.iter().filter(|(name, _)| is_sent(name));
         let sent: Vec<(String, String)> = sent
             .map(|(name, value)| (name.clone(), text(Some(value))))
             .filter(|(_, value)| !value.is_empty())
             .collect();
         let created = if self.dry_run {
             let mut foreseen = fields.clone();
-            foreseen.retain(|name, _| !kind.is_told(name));
+            foreseen.retain(|name, _| is_sent(name));
             let number = format!("of [[{}]] {}", kind.noun, self.network[kind.noun].len() + 1);
             foreseen.extend(kind.id.map(|id| (id.to_owned(), Json::String(number))));
             foreseen
@@ -283,6 +284,11 @@ impl<'a> Applying<'a> {
             // Its first creative came with it.
             let creative = Kind::of("creative").context("a kind")?;
             self.network.insert("creative", list(self.api, creative)?);
+        }
+        let rest = fields.iter().filter(|(name, _)| kind.changed.contains(&name.as_str()));
+        let rest: Fields = rest.map(|(name, value)| (name.clone(), value.clone())).collect();
+        if !rest.is_empty() && !self.dry_run {
+            self.change(kind, place, &rest)?;
         }
         Ok(place)
     }

@@ -34,6 +34,8 @@ pub(super) struct Kind {
     pub references: &'static [(&'static str, &'static str)],
     /// What the API tells and nobody sets.
     pub told: &'static [&'static str],
+    /// What can be changed and not be made with.
+    pub changed: &'static [&'static str],
     /// What takes it out of use.
     pub off: Option<(&'static str, &'static str)>,
 }
@@ -48,6 +50,7 @@ pub(super) const KINDS: &[Kind] = &[
         key: &["advertiser_name"],
         references: &[],
         told: &[],
+        changed: &[],
         off: Some(("advertiser_status", "inactive")),
     },
     Kind {
@@ -58,6 +61,7 @@ pub(super) const KINDS: &[Kind] = &[
         key: &["affiliate_name"],
         references: &[],
         told: &[],
+        changed: &[],
         off: Some(("affiliate_status", "inactive")),
     },
     Kind {
@@ -68,6 +72,7 @@ pub(super) const KINDS: &[Kind] = &[
         key: &["advertiser_id", "offer_name"],
         references: &[("advertiser_id", "advertiser"), ("redirect_offer_id", "offer")],
         told: &["creative_id"],
+        changed: &[],
         off: Some(("offer_status", "inactive")),
     },
     Kind {
@@ -78,6 +83,7 @@ pub(super) const KINDS: &[Kind] = &[
         key: &["offer_id", "creative_name"],
         references: &[("offer_id", "offer")],
         told: &[],
+        changed: &[],
         off: Some(("creative_status", "deleted")),
     },
     Kind {
@@ -88,6 +94,7 @@ pub(super) const KINDS: &[Kind] = &[
         key: &["offer_id", "landing_page_name"],
         references: &[("offer_id", "offer")],
         told: &[],
+        changed: &[],
         off: Some(("landing_page_status", "deleted")),
     },
     Kind {
@@ -98,6 +105,7 @@ pub(super) const KINDS: &[Kind] = &[
         key: &["advertiser_id", "event_name"],
         references: &[("advertiser_id", "advertiser")],
         told: &[],
+        changed: &[],
         off: Some(("event_status", "inactive")),
     },
     Kind {
@@ -113,6 +121,7 @@ pub(super) const KINDS: &[Kind] = &[
             ("redirect_offer_id", "offer"),
         ],
         told: &["tracking_link", "offer_name", "affiliate_name"],
+        changed: &[],
         off: Some(("campaign_status", "deleted")),
     },
     Kind {
@@ -123,6 +132,7 @@ pub(super) const KINDS: &[Kind] = &[
         key: &["offer_id", "event_id", "campaign_id"],
         references: &[("offer_id", "offer"), ("event_id", "event"), ("campaign_id", "campaign")],
         told: &[],
+        changed: &[],
         off: Some(("enabled", "false")),
     },
     Kind {
@@ -133,6 +143,7 @@ pub(super) const KINDS: &[Kind] = &[
         key: &["offer_id", "campaign_id", "position"],
         references: &[("offer_id", "offer"), ("campaign_id", "campaign"), ("event", "event")],
         told: &["price_rule_version"],
+        changed: &[],
         off: Some(("price_rule_status", "deleted")),
     },
     Kind {
@@ -143,6 +154,7 @@ pub(super) const KINDS: &[Kind] = &[
         key: &["offer_id", "tier"],
         references: &[("offer_id", "offer")],
         told: &[],
+        changed: &[],
         off: None,
     },
     Kind {
@@ -153,6 +165,7 @@ pub(super) const KINDS: &[Kind] = &[
         key: &["currency", "effective_date"],
         references: &[],
         told: &[],
+        changed: &[],
         off: None,
     },
     Kind {
@@ -163,6 +176,7 @@ pub(super) const KINDS: &[Kind] = &[
         key: &["offer_id", "campaign_id", "position"],
         references: &[("offer_id", "offer"), ("campaign_id", "campaign"), ("redirect_offer_id", "offer")],
         told: &["rule_version"],
+        changed: &[],
         off: Some(("rule_status", "deleted")),
     },
     Kind {
@@ -173,6 +187,7 @@ pub(super) const KINDS: &[Kind] = &[
         key: &["offer_id", "campaign_id", "event_id", "cap_type", "interval"],
         references: &[("offer_id", "offer"), ("campaign_id", "campaign"), ("event_id", "event")],
         told: &["used"],
+        changed: &["cap_status"],
         off: Some(("cap_status", "deleted")),
     },
     Kind {
@@ -188,6 +203,7 @@ pub(super) const KINDS: &[Kind] = &[
             ("event_id", "event"),
         ],
         told: &["postback_type", "is_signed", "signing_secret"],
+        changed: &[],
         off: Some(("postback_status", "inactive")),
     },
     Kind {
@@ -198,6 +214,7 @@ pub(super) const KINDS: &[Kind] = &[
         key: &["advertiser_id", "offer_id", "event_id", "webhook_url"],
         references: &[("advertiser_id", "advertiser"), ("offer_id", "offer"), ("event_id", "event")],
         told: &["is_signed", "signing_secret"],
+        changed: &[],
         off: Some(("webhook_status", "inactive")),
     },
 ];
@@ -266,10 +283,19 @@ pub(super) fn list(api: &Api, kind: &Kind) -> anyhow::Result<Vec<Fields>> {
         let total = answer["total_rows"].as_u64().context("the server's answer has no total_rows")?;
         let rows = answer.as_object().into_iter().flatten().find_map(|(_, value)| value.as_array());
         let rows = rows.context("the server's answer has no list")?;
-        found.extend(rows.iter().filter_map(Json::as_object).cloned());
+        found.extend(rows.iter().filter_map(Json::as_object).map(own).cloned());
         if rows.is_empty() || found.len() as u64 >= total {
             return Ok(found);
         }
+    }
+}
+
+/// The fields of a row: some lists have them in an object of their own.
+fn own(row: &Fields) -> &Fields {
+    let mut values = row.values();
+    match (values.next(), values.next()) {
+        (Some(Json::Object(fields)), None) => fields,
+        _ => row,
     }
 }
 
