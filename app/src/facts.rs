@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use domain::grouping::{Allowed, Codes, Column, ColumnBuilder, Groups, Source, TooManyGroups, Value};
+use domain::grouping::{Allowed, Column, ColumnBuilder, Groups, Source, TooManyGroups, Value, counting};
 use domain::ids::ChangeId;
 use domain::money::{Amount, Currency};
 use domain::report::{Attribute, Clock, ConversionCounts, Fact, Filter, Period, period_of};
@@ -306,22 +306,6 @@ impl Block {
     ) -> Result<(), TooManyGroups> {
         let column = |attribute| &self.attributes[place(attribute)];
         let periods = self.periods(&grouping.periods, hour);
-        let to_period: Vec<u32> = match &periods {
-            Periods::None => return Ok(()),
-            Periods::One(place) => vec![groups.code(0, &Value::Id(*place))],
-            Periods::Several { places, .. } => groups.codes(0, places),
-        };
-        let to_currency = groups.codes(1, &self.currency.values);
-        let columns: Vec<&Column> = grouping.attributes.iter().map(|it| column(*it)).collect();
-        let to: Vec<Vec<u32>> =
-            columns.iter().enumerate().map(|(at, it)| groups.codes(at + 2, &it.values)).collect();
-        let by_period = match &periods {
-            Periods::Several { codes, .. } => Source::By(codes, &to_period),
-            Periods::None | Periods::One(_) => Source::Fixed(to_period[0]),
-        };
-        let mut sources = vec![by_period, Source::By(&self.currency.codes, &to_currency)];
-        sources.extend(columns.iter().zip(&to).map(|(it, to)| Source::By(&it.codes, to)));
-
         let admitted: Vec<Vec<bool>> = grouping
             .filters
             .iter()
@@ -331,9 +315,29 @@ impl Block {
         let mut allowed: Vec<Allowed<'_>> = filters
             .map(|(it, is_allowed)| Allowed { codes: &column(it.attribute).codes, is_allowed })
             .collect();
-        if let Periods::Several { codes, is_inside, .. } = &periods {
-            allowed.push(Allowed { codes, is_allowed: is_inside });
+        if let Periods::Several { column, is_inside } = &periods {
+            allowed.push(Allowed { codes: &column.codes, is_allowed: is_inside });
         }
+        let counts = counting(self.rows(), &allowed);
+        let counts = counts.as_deref();
+        if counts.is_some_and(|counts| !counts.contains(&true)) {
+            return Ok(());
+        }
+        let mut to: Vec<Vec<u32>> = Vec::new();
+        let mut columns: Vec<&Column> = vec![&self.currency];
+        columns.extend(grouping.attributes.iter().map(|it| column(*it)));
+        for (dimension, column) in (1..).zip(&columns) {
+            to.push(groups.codes_of(dimension, column, counts));
+        }
+        let to_period = match &periods {
+            Periods::One(place) => vec![groups.code(0, &Value::Id(*place))],
+            Periods::Several { column, .. } => groups.codes_of(0, column, counts),
+        };
+        let mut sources = vec![match &periods {
+            Periods::One(_) => Source::Fixed(to_period[0]),
+            Periods::Several { column, .. } => Source::By(&column.codes, &to_period),
+        }];
+        sources.extend(columns.iter().zip(&to).map(|(it, to)| Source::By(&it.codes, to)));
         let status = &column(Attribute::Status).codes;
         groups.add(0..self.rows(), &sources, &allowed, |counts, row| {
             let status = self.statuses[status.get(row)];
@@ -350,31 +354,22 @@ impl Block {
         {
             return Periods::One(id(place));
         }
-        let place = |at: &i64| period_of(periods, moment(*at)).map(id);
         let mut column = ColumnBuilder::default();
-        let mut is_any_inside = false;
         for at in &self.at {
-            let place = place(at);
-            is_any_inside |= place.is_some();
-            column.push(&Value::Id(place.map_or(u32::MAX, |it| it)));
+            column.push_id(period_of(periods, moment(*at)).map_or(u32::MAX, id));
         }
-        let Column { values, codes } = column.build();
-        if !is_any_inside {
-            return Periods::None;
-        }
-        let is_inside = values.iter().map(|it| *it != Value::Id(u32::MAX)).collect();
-        Periods::Several { codes, is_inside, places: values }
+        let column = column.build();
+        let is_inside = column.values.iter().map(|it| *it != Value::Id(u32::MAX)).collect();
+        Periods::Several { column, is_inside }
     }
 }
 
 /// Which period each conversion of a block lies in.
 enum Periods {
-    None,
     One(u32),
-    /// A code for each row, whether that is a period at all, and which.
+    /// The place of each row's, and for each of these whether it is one at all.
     Several {
-        codes: Codes,
+        column: Column,
         is_inside: Vec<bool>,
-        places: Vec<Value>,
     },
 }

@@ -20,7 +20,12 @@ fn made(server: &TestServer, noun: &str, body: &Value) -> u64 {
 /// A network of two advertisers, three offers in two currencies and two affiliates, with two days of clicks
 /// and conversions of all kinds.
 fn busy() -> TestServer {
-    let server = TestServer::with(|config| config.tracking.cookieless_seconds = 600);
+    let server = TestServer::with(|config| {
+        config.tracking.cookieless_seconds = 600;
+        // Less than a year's hours take: reports read again what does not fit.
+        config.reports.conversions_mib = 1;
+        config.reports.cubes_mib = 1;
+    });
     let second = made(&server, "advertiser", &json!({"advertiser_name": "Globex"}));
     let url = "https://globex.example/?click={click_id}";
     let offer = |name: &str, currency: &str| {
@@ -178,6 +183,23 @@ fn every_figure_equals_the_rows_under_it_by_every_clock_and_in_every_zone() {
             }
         }
     }
+}
+
+#[test]
+fn a_report_is_the_same_whether_it_fits_in_memory_or_not() {
+    let server = busy();
+    let totals = |start: &str, end: &str| {
+        let mut question = everything(&["month"]);
+        (question["start_date"], question["end_date"]) = (start.into(), end.into());
+        report(&server, &question)["report"]["totals"].clone()
+    };
+    let two_days = totals("2026-06-19", "2026-06-22");
+    let a_year = totals("2025-09-01", "2026-09-30");
+    assert_eq!(a_year, two_days);
+    assert_eq!(totals("2025-09-01", "2026-09-30"), two_days);
+    server.convert("another");
+    assert_ne!(totals("2025-09-01", "2026-09-30"), two_days);
+    assert_eq!(totals("2025-09-01", "2026-09-30"), totals("2026-06-19", "2026-06-22"));
 }
 
 #[test]

@@ -266,6 +266,15 @@ pub struct Allowed<'a> {
     pub is_allowed: &'a [bool],
 }
 
+/// For each of `rows` rows whether it counts; none where all do.
+pub fn counting(rows: usize, allowed: &[Allowed<'_>]) -> Option<Vec<bool>> {
+    let mut counts = (!allowed.is_empty()).then(|| vec![true; rows])?;
+    for Allowed { codes, is_allowed } in allowed {
+        codes.each(0..rows, |row, code| counts[row] &= is_allowed[code]);
+    }
+    Some(counts)
+}
+
 /// There would be more groups than allowed.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("more than {max} groups")]
@@ -324,6 +333,16 @@ impl<M: Measure> Groups<M> {
     /// The code of each of the values.
     pub fn codes(&mut self, dimension: usize, values: &[Value]) -> Vec<u32> {
         values.iter().map(|value| self.code(dimension, value)).collect()
+    }
+
+    /// The codes of a column's values, as far as rows that count have them; where all count, of all. Each row
+    /// of `counts` says whether it does.
+    pub fn codes_of(&mut self, dimension: usize, column: &Column, counts: Option<&[bool]>) -> Vec<u32> {
+        let Some(counts) = counts else { return self.codes(dimension, &column.values) };
+        let mut is_used = vec![false; column.values.len()];
+        column.codes.each(0..counts.len(), |row, code| is_used[code] |= counts[row]);
+        let used = column.values.iter().zip(is_used);
+        used.map(|(value, is_used)| if is_used { self.code(dimension, value) } else { 0 }).collect()
     }
 
     /// Adds `rows` rows: `sources` say each dimension's code, `allowed` which rows count, `add` adds one

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use domain::click::Disposition;
-use domain::grouping::{Allowed, Column, Groups, Measure, Source, Value};
+use domain::grouping::{Allowed, Column, Groups, Measure, Source, Value, counting};
 use domain::ids::{AffiliateId, ClickId, OfferId};
 use domain::report::{Attribute, ClickCounts, ClickGroup, ClickGrouping};
 use domain::segment::Segment;
@@ -172,14 +172,14 @@ impl<'q> Counting<'q> {
         let rows = disposition.codes.len();
         let Some(wanted) = Wanted::new(self.question, when, columns) else { return Ok(()) };
         let allowed = wanted.allowed();
-        let counts = wanted.rows(rows);
+        let counts = counting(rows, &allowed);
         if counts.as_ref().is_some_and(|counts| !counts.contains(&true)) {
             return Ok(());
         }
         let dimensions = self.question.dimensions.iter().map(|at| columns[*at]);
         let mut codes = vec![self.period_codes(when)];
         for (dimension, column) in (1..).zip(dimensions.clone()) {
-            codes.push(self.codes(dimension, column, counts.as_deref()));
+            codes.push(self.groups.codes_of(dimension, column, counts.as_deref()));
         }
         let period = match when {
             When::In(_) => Source::Fixed(codes[0][0]),
@@ -210,15 +210,6 @@ impl<'q> Counting<'q> {
             }
         }
     }
-
-    /// The codes of a column's values, as far as rows that count have them.
-    fn codes(&mut self, dimension: usize, column: &Column, counts: Option<&[bool]>) -> Vec<u32> {
-        let Some(counts) = counts else { return self.groups.codes(dimension, &column.values) };
-        let mut is_used = vec![false; column.values.len()];
-        column.codes.each(0..counts.len(), |row, code| is_used[code] |= counts[row]);
-        let used = column.values.iter().zip(is_used);
-        used.map(|(value, is_used)| if is_used { self.groups.code(dimension, value) } else { 0 }).collect()
-    }
 }
 
 /// Which rows of a table are wanted: of some columns, which values are.
@@ -243,15 +234,6 @@ impl<'t> Wanted<'t> {
 
     fn allowed(&self) -> Vec<Allowed<'_>> {
         self.0.iter().map(|(column, is_allowed)| Allowed { codes: &column.codes, is_allowed }).collect()
-    }
-
-    /// For each row whether it is wanted; none where all are.
-    fn rows(&self, rows: usize) -> Option<Vec<bool>> {
-        let mut counts = (!self.0.is_empty()).then(|| vec![true; rows])?;
-        for (column, is_allowed) in &self.0 {
-            column.codes.each(0..rows, |row, code| counts[row] &= is_allowed[code]);
-        }
-        Some(counts)
     }
 }
 
