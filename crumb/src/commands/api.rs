@@ -1,6 +1,7 @@
 //! The API, for commands that change what a server may be working on: the server that runs on the data folder
 //! is asked, and where none does, one in this process.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,12 +26,39 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The largest answer, in bytes: many times that of a call's most rows.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// What came of a call.
+type Called = Result<ureq::http::Response<ureq::Body>, ureq::Error>;
+
 /// A server to call, with a key of its own.
 pub(super) struct Api {
     agent: ureq::Agent,
     address: SocketAddr,
     key: TemporaryKey,
     running: Option<Running>,
+}
+
+/// An answer that is read as it comes.
+pub(super) struct Download {
+    /// Its status.
+    pub status: u16,
+    /// The network's time zone.
+    pub zone: String,
+    body: ureq::Body,
+}
+
+impl Download {
+    /// What is sent; or why nothing is, and where.
+    pub(super) fn rows(&mut self, place: impl fmt::Display) -> anyhow::Result<impl std::io::Read + '_> {
+        if self.status != 200 {
+            bail!("the server could not go on {place}: {}", self.told());
+        }
+        Ok(self.body.as_reader())
+    }
+
+    /// What a failure says.
+    pub(super) fn told(&mut self) -> String {
+        told(&self.body.read_to_string().unwrap_or_default())
+    }
 }
 
 /// A key that is revoked when it is no longer needed.
@@ -100,12 +128,13 @@ impl Api {
         query: &[(&str, String)],
         (kind, body): (&str, &[u8]),
     ) -> anyhow::Result<Value> {
-        let url = self.url(endpoint);
-        let (status, text) = self.call(|| {
+        let url = self.url(&format!("{endpoint}.json"));
+        let answer = self.call(|| {
             let request = self.agent.post(&url).header("X-Api-Key", &self.key.secret);
             let request = query.iter().fold(request, |request, (name, value)| request.query(*name, value));
             request.header("Content-Type", kind).send(body)
         })?;
+        let (status, text) = whole(answer)?;
         if status == 200 { read(&text) } else { bail!("{}", told(&text)) }
     }
 
@@ -116,11 +145,7 @@ impl Api {
         endpoint: &str,
         query: &[(&str, String)],
     ) -> anyhow::Result<Result<Value, String>> {
-        let url = self.url(endpoint);
-        let (status, text) = self.call(|| {
-            let request = self.agent.get(&url).header("X-Api-Key", &self.key.secret);
-            query.iter().fold(request, |request, (name, value)| request.query(*name, value)).call()
-        })?;
+        let (status, text) = whole(self.call(|| self.ask(&format!("{endpoint}.json"), query))?)?;
         match status {
             200 => read(&text).map(Ok),
             404 => Ok(Err(told(&text))),
@@ -128,24 +153,31 @@ impl Api {
         }
     }
 
-    fn url(&self, endpoint: &str) -> String {
-        format!("http://{}/api/2/{endpoint}.json", self.address)
+    /// Asks for what is sent as it is read, a file by its whole name. A server that is busy is asked again.
+    pub(super) fn download(&self, file: &str, query: &[(&str, String)]) -> anyhow::Result<Download> {
+        let answer = self.call(|| self.ask(file, query))?;
+        let zone = answer.headers().get("x-time-zone").and_then(|zone| zone.to_str().ok());
+        let (status, zone) = (answer.status().as_u16(), zone.unwrap_or_default().to_owned());
+        Ok(Download { status, zone, body: answer.into_body() })
     }
 
-    /// Calls until the server is not too busy: the status of its answer, and the answer.
-    fn call(
-        &self,
-        send: impl Fn() -> Result<ureq::http::Response<ureq::Body>, ureq::Error>,
-    ) -> anyhow::Result<(u16, String)> {
+    fn url(&self, file: &str) -> String {
+        format!("http://{}/api/2/{file}", self.address)
+    }
+
+    fn ask(&self, file: &str, query: &[(&str, String)]) -> Called {
+        let request = self.agent.get(self.url(file)).header("X-Api-Key", &self.key.secret);
+        query.iter().fold(request, |request, (name, value)| request.query(*name, value)).call()
+    }
+
+    /// Calls until the server is not too busy.
+    fn call(&self, send: impl Fn() -> Called) -> anyhow::Result<ureq::http::Response<ureq::Body>> {
         for _ in 0..TRIES {
-            let mut answer = send().map_err(|error| self.elsewhere(&error.to_string()))?;
-            let status = answer.status().as_u16();
-            let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
-            let text = text.context("the server's answer broke off")?;
-            match status {
+            let answer = send().map_err(|error| self.elsewhere(&error.to_string()))?;
+            match answer.status().as_u16() {
                 429 | 503 => std::thread::sleep(PAUSE),
                 401 | 403 => return Err(self.elsewhere("it does not know the keys of this data folder")),
-                _ => return Ok((status, text)),
+                _ => return Ok(answer),
             }
         }
         bail!("the server at {} has been too busy for a minute", self.address)
@@ -195,6 +227,12 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => (Ipv6Addr::LOCALHOST, listen.port()).into(),
         _ => listen,
     }
+}
+
+/// The status of an answer, and all of it.
+fn whole(mut answer: ureq::http::Response<ureq::Body>) -> anyhow::Result<(u16, String)> {
+    let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
+    Ok((answer.status().as_u16(), text.context("the server's answer broke off")?))
 }
 
 fn read(text: &str) -> anyhow::Result<Value> {
