@@ -242,7 +242,11 @@ fn read(text: &str) -> anyhow::Result<Value> {
 /// What a failure says.
 fn told(text: &str) -> String {
     let answer: Value = serde_json::from_str(text).unwrap_or_default();
-    answer["message"].as_str().unwrap_or("the server could not answer").to_owned()
+    let message = answer["message"].as_str().unwrap_or("the server could not answer");
+    match answer["error"]["request_id"].as_str() {
+        Some(id) => format!("{message} (its log says why, by the request id {id})"),
+        None => message.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -266,5 +270,7 @@ mod tests {
     fn a_failure_is_told_in_its_own_words() {
         assert_eq!(told(r#"{"message":"header: missing"}"#), "header: missing");
         assert_eq!(told("<html>"), "the server could not answer");
+        let broken = r#"{"message":"try again","error":{"request_id":"7f"}}"#;
+        assert_eq!(told(broken), "try again (its log says why, by the request id 7f)");
     }
 }

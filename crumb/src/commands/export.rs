@@ -5,7 +5,7 @@ mod row_groups;
 mod target;
 
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{bail, ensure};
@@ -160,7 +160,7 @@ impl Export {
                 Ok(ExitCode::SUCCESS)
             }
             Err(error) => {
-                eprintln!("crumb: {error:#}{}", self.out.as_deref().map(what_is_left).unwrap_or_default());
+                eprintln!("crumb: {error:#}{}", self.what_is_left());
                 Ok(ExitCode::from(1))
             }
         }
@@ -253,14 +253,13 @@ impl Export {
         )?);
         Ok(progress.with_position(rows))
     }
-}
 
-/// What a break leaves behind, and what can be done with it.
-fn what_is_left(file: &Path) -> String {
-    let partial = target::partial(file);
-    if partial.exists() {
-        format!("; what there is stands in {}, --resume goes on with it", partial.display())
-    } else {
-        String::new()
+    /// What a break leaves behind, and what can be done with it.
+    fn what_is_left(&self) -> String {
+        let Some(partial) = self.out.as_deref().map(target::partial).filter(|it| it.exists()) else {
+            return String::new();
+        };
+        let resumes = if self.format == Format::Parquet { "begins it again" } else { "goes on with it" };
+        format!("; what there is stands in {}, and --resume {resumes}", partial.display())
     }
 }
