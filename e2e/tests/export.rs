@@ -104,11 +104,13 @@ fn holds(file: &Path, rows: &[Map<String, Value>]) {
                 Field::Bool(flag) => Value::from(*flag),
                 Field::Long(number) => Value::from(*number),
                 Field::Decimal(decimal) => {
-                    assert_eq!(decimal.scale(), 4, "{name}");
+                    let scale = if name == "exchange_rate" { 10 } else { 4 };
+                    assert_eq!((decimal.precision(), decimal.scale()), (18, scale), "{name}");
                     let steps = i64::from_be_bytes(decimal.data().try_into().expect("eight bytes"));
                     let text = value.to_string();
-                    let (whole, decimals) = text.split_once('.').expect("two decimals or more");
-                    assert_eq!(format!("{whole}{decimals:0<4}").parse(), Ok(steps), "{name}");
+                    let (whole, decimals) = text.split_once('.').unwrap_or((&text, ""));
+                    let width = usize::try_from(scale).expect("small");
+                    assert_eq!(format!("{whole}{decimals:0<width$}").parse(), Ok(steps), "{name}");
                     continue;
                 }
                 Field::TimestampMicros(micros) => {
