@@ -20,6 +20,7 @@ mod delimited;
 mod deliver;
 mod erase;
 mod explain;
+mod export;
 mod facts;
 mod failure;
 mod fingerprints;
@@ -108,6 +109,7 @@ pub use explain::{
     Chapter, Explain, ExplainError, Explained, ExplainedAttempt, ExplainedConversion,
     ROWS_MAX as EXPLAIN_ROWS_MAX, Routing, RoutingStep,
 };
+pub use export::{Export, ExportError, ExportKind, ExportQuestion, Portion};
 pub use failure::Failure;
 pub use import_conversions::{
     ImportConversions, ImportError, Imported, ImportedRow, ROWS_MAX as IMPORT_ROWS_MAX, RowOutcome, RowReason,

@@ -113,12 +113,16 @@ impl App {
     }
 }
 
-/// Clicks with what became of them.
 fn listed(ledger: &dyn Ledger, page: ClickPage) -> Result<ClickList, Failure> {
-    let ids: Vec<_> = page.clicks.iter().map(|it| it.id).collect();
+    Ok(ClickList { total: page.total, rows: with_conversions(ledger, page.clicks)? })
+}
+
+/// Clicks with what became of them.
+pub(crate) fn with_conversions(ledger: &dyn Ledger, clicks: Vec<Click>) -> Result<Vec<ClickRow>, Failure> {
+    let ids: Vec<_> = clicks.iter().map(|it| it.id).collect();
     let conversions = ledger.find_conversions_of(&ids)?;
     let row = |(click, conversion_id)| ClickRow { click, conversion_id };
-    Ok(ClickList { total: page.total, rows: page.clicks.into_iter().zip(conversions).map(row).collect() })
+    Ok(clicks.into_iter().zip(conversions).map(row).collect())
 }
 
 pub(crate) async fn turn_of(turns: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, Failure> {

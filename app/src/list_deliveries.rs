@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use domain::access::Caller;
 use domain::delivery::{Delivery, DeliveryId, Try};
+use domain::network::Network;
 use domain::postback::Postback;
-use ledger::{DeliveryFilter, Replayed};
+use ledger::{DeliveryFilter, Ledger, Replayed};
 
 use crate::failure::blocking;
 use crate::{App, Failure};
@@ -64,8 +65,8 @@ impl App {
         filter.affiliate_id = view.affiliate(filter.affiliate_id)?;
         filter.own_of = view.affiliate_id;
         let _turn = self.turn().await?;
-        let ledger = Arc::clone(&self.ledger);
-        let (total, deliveries, tries) = blocking(move || {
+        let (ledger, network) = (Arc::clone(&self.ledger), self.network.load_full());
+        blocking(move || {
             let (offset, of_page) = match start {
                 DeliveryStart::Row(offset) => (offset, limit),
                 DeliveryStart::After(_) => (0, 0),
@@ -75,17 +76,9 @@ impl App {
                 DeliveryStart::Row(_) => page.rows,
                 DeliveryStart::After(id) => ledger.list_deliveries_after(&filter, Some(id), limit)?,
             };
-            let ids: Vec<_> = deliveries.iter().map(|it| it.id).collect();
-            let tries = ledger.list_tries(&ids)?;
-            Ok((page.total, deliveries, tries))
+            Ok(DeliveryList { total: page.total, rows: with_tries(&*ledger, deliveries, &network)? })
         })
-        .await?;
-        let network = self.network.load();
-        let row = |(delivery, tries): (Delivery, Vec<Try>)| {
-            let postback = network.postback(delivery.id.postback_id).map(Arc::clone);
-            DeliveryRow { delivery, tries, postback }
-        };
-        Ok(DeliveryList { total, rows: deliveries.into_iter().zip(tries).map(row).collect() })
+        .await
     }
 
     /// Makes deliveries due again that match and are not due, from after `after` on, one step at a time; or
@@ -109,4 +102,19 @@ impl App {
         })
         .await
     }
+}
+
+/// Deliveries with their tries and their postbacks.
+pub(crate) fn with_tries(
+    ledger: &dyn Ledger,
+    deliveries: Vec<Delivery>,
+    network: &Network,
+) -> Result<Vec<DeliveryRow>, Failure> {
+    let ids: Vec<_> = deliveries.iter().map(|it| it.id).collect();
+    let tries = ledger.list_tries(&ids)?;
+    let row = |(delivery, tries): (Delivery, Vec<Try>)| {
+        let postback = network.postback(delivery.id.postback_id).map(Arc::clone);
+        DeliveryRow { delivery, tries, postback }
+    };
+    Ok(deliveries.into_iter().zip(tries).map(row).collect())
 }

@@ -31,6 +31,19 @@ impl Archive {
         Ok(page)
     }
 
+    /// The first clicks that match, oldest first, `limit` at most. What comes after them is not looked at.
+    pub fn first(&self, filter: &ClickFilter, limit: usize) -> Result<Vec<Click>, ArchiveError> {
+        let mut clicks = Vec::new();
+        for source in self.sources(filter) {
+            let left = limit - clicks.len();
+            if left == 0 {
+                break;
+            }
+            clicks.extend(source.read(filter, &self.folder, 0, left)?);
+        }
+        Ok(clicks)
+    }
+
     /// How many clicks match.
     pub fn count(&self, filter: &ClickFilter) -> Result<u64, ArchiveError> {
         self.sources(filter).iter().map(|source| source.count(filter, &self.folder)).sum()

@@ -7,6 +7,7 @@ mod config;
 mod demo;
 mod erase;
 mod explain;
+mod export;
 mod import;
 mod key;
 mod lint_url;
@@ -63,6 +64,8 @@ pub enum Command {
     Replay(replay::Replay),
     /// Explain what became of a click, a call, a conversion or a delivery, or why nothing did.
     Explain(explain::Explain),
+    /// Export clicks, conversions, lines of money or deliveries.
+    Export(export::Export),
     /// Erase the visitors' data of clicks.
     Erase(erase::Erase),
 }
@@ -84,6 +87,7 @@ impl Command {
             Self::LintUrl(lint_url) => lint_url.run(),
             Self::Replay(replay) => replay.run(),
             Self::Explain(explain) => explain.run(),
+            Self::Export(export) => export.run(),
             Self::Erase(erase) => erase.run(),
         }
     }

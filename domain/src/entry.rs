@@ -1,7 +1,11 @@
 //! Double entry: whatever a conversion is worth stands on three lines whose sum is zero. A line is never
 //! changed; what changes later is a new booking of three lines more.
 
+use std::fmt;
+use std::str::FromStr;
+
 use jiff::Timestamp;
+use thiserror::Error;
 
 use crate::adjustment::Worth;
 use crate::ids::{ConversionId, OfferId, StatementId};
@@ -39,6 +43,46 @@ pub fn lines(before: Worth, after: Worth) -> [Line; 3] {
     ]
 }
 
+/// What tells a line from all others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct EntryId {
+    /// The conversion.
+    pub conversion_id: ConversionId,
+    /// Which of its bookings: 0 is its recording, others are its adjustments by number.
+    pub booking: u32,
+    /// Where it stands.
+    pub account: Account,
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}-{}", self.conversion_id, self.booking, self.account.name())
+    }
+}
+
+/// A text that is no line's id.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("not a line: it is two numbers and an account, such as 1042-0-affiliate_payable")]
+pub struct NotAnEntryId;
+
+impl FromStr for EntryId {
+    type Err = NotAnEntryId;
+
+    fn from_str(text: &str) -> Result<Self, NotAnEntryId> {
+        let mut parts = text.splitn(3, '-');
+        let mut number = || parts.next().filter(|it| it.bytes().all(|b| b.is_ascii_digit()));
+        let (conversion_id, booking) = (number(), number());
+        let mut read = || {
+            Some(Self {
+                conversion_id: conversion_id?.parse().ok()?,
+                booking: booking?.parse().ok()?,
+                account: parts.next()?.parse().ok()?,
+            })
+        };
+        read().ok_or(NotAnEntryId)
+    }
+}
+
 /// A line as the ledger keeps it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Entry {
@@ -62,11 +106,38 @@ pub struct Entry {
     pub statement_id: Option<StatementId>,
 }
 
+impl Entry {
+    /// What tells it from all others.
+    pub fn id(&self) -> EntryId {
+        EntryId { conversion_id: self.conversion_id, booking: self.booking, account: self.line.account }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_lines_id_is_read_as_it_prints_and_nothing_else_is() {
+        for account in Account::ALL {
+            let id = EntryId { conversion_id: ConversionId(1042), booking: 3, account: *account };
+            assert_eq!(id.to_string().parse(), Ok(id));
+        }
+        for text in [
+            "",
+            "1",
+            "1-0",
+            "1-0-",
+            "1-0-cash",
+            "x-0-network_margin",
+            "1--network_margin",
+            "+1-0-network_margin",
+        ] {
+            assert_eq!(text.parse::<EntryId>(), Err(NotAnEntryId), "{text}");
+        }
+    }
 
     fn worth(payout: i64, revenue: i64) -> Worth {
         let amount = |steps: i64| Amount::from_micros(steps * 100).expect("steps");

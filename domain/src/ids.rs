@@ -132,6 +132,12 @@ impl ClickId {
         Self(Uuid::from_u128(u128::from(millis.min(MILLIS_MAX).unsigned_abs()) << 80))
     }
 
+    /// The lowest id above this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(Uuid::from_u128(self.0.as_u128().saturating_add(1)))
+    }
+
     /// The 16 bytes, big endian: they sort as the ids do.
     pub fn to_bytes(self) -> [u8; 16] {
         self.0.into_bytes()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::adjustment::{Adjustment, Cause, Change, EffectiveDate, Unadjustable};
 use domain::conversion::Conversion;
 use domain::conversion_query::ConversionFilter;
-use domain::entry::Entry;
+use domain::entry::{Entry, EntryId};
 use domain::ids::{AffiliateId, BatchId, ConversionId, EventId, KeyId, OfferId, StatementId};
 use domain::network::Network;
 use domain::statement::Party;
@@ -144,6 +144,15 @@ pub trait AdjustmentBook {
         offset: u64,
         limit: u32,
     ) -> Result<Page<Adjustment>, LedgerError>;
+
+    /// The lines that match by conversion, booking and account, from after that one on, `limit` at most: for
+    /// walks that miss none that was there when they began, and meet none twice.
+    fn list_entries_after(
+        &self,
+        filter: &EntryFilter,
+        after: Option<EntryId>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, LedgerError>;
 
     /// Lines by conversion and booking.
     fn list_entries(&self, filter: &EntryFilter, offset: u64, limit: u32)

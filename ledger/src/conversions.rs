@@ -2,7 +2,7 @@
 
 use domain::click::Click;
 use domain::conversion::{Conversion, ConversionCall, Refusal, Terms};
-use domain::conversion_query::{ConversionPage, ConversionQuery};
+use domain::conversion_query::{ConversionFilter, ConversionPage, ConversionQuery};
 use domain::details::Door;
 use domain::ids::{AttemptId, BatchId, ClickId, ConversionId, EventId, KeyId, OfferId};
 use domain::status::ConversionStatus;
@@ -151,6 +151,15 @@ pub trait ConversionBook {
 
     /// For each click its first conversion of the default event, in the order of the clicks.
     fn find_conversions_of(&self, clicks: &[ClickId]) -> Result<Vec<Option<ConversionId>>, LedgerError>;
+
+    /// The conversions that match in the order of their dates and then numbers, from after that place on, `limit`
+    /// at most: for walks that miss none that was there when they began, and meet none twice.
+    fn list_conversions_after(
+        &self,
+        filter: &ConversionFilter,
+        after: Option<(Timestamp, ConversionId)>,
+        limit: u32,
+    ) -> Result<Vec<Conversion>, LedgerError>;
 
     /// A page of conversions and how many match in all, both of the same moment.
     fn list_conversions(&self, query: &ConversionQuery) -> Result<ConversionPage, LedgerError>;

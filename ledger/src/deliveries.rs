@@ -136,6 +136,15 @@ pub trait DeliveryBook {
         limit: u32,
     ) -> Result<Vec<Delivery>, LedgerError>;
 
+    /// The deliveries that match in the order of their causes' dates and then ids, from after that place on,
+    /// `limit` at most: for walks that miss none that was there when they began, and meet none twice.
+    fn list_deliveries_by_cause(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<(Timestamp, DeliveryId)>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, LedgerError>;
+
     /// The tries of each delivery, oldest first, in the order of the ids.
     fn list_tries(&self, ids: &[DeliveryId]) -> Result<Vec<Vec<Try>>, LedgerError>;
 

@@ -18,6 +18,7 @@ mod entries;
 mod events;
 mod exchange_rates;
 mod explain;
+pub(crate) mod export;
 mod fields;
 mod forms;
 mod import;
@@ -63,6 +64,7 @@ pub(crate) fn routes() -> Router<Web> {
         .route("/api/2/adjust_conversions.json", post(adjustments::adjust_all))
         .route("/api/2/explain.json", get(explain::json))
         .route("/api/2/explain.html", get(explain::html))
+        .route("/api/2/export/{file}", get(export::file))
         .route("/api/2/adjustments.json", get(adjustments::list))
         .route("/api/2/changes.json", get(changes::list))
         .route("/api/2/entries.json", get(entries::list))

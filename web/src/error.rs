@@ -4,8 +4,8 @@ use std::any::Any;
 
 use app::{
     ADJUSTED_MAX, AcceptReconciliationError, AdjustConversionError, AdjustConversionsError, ChangeError,
-    CloseStatementError, ExplainError, Failure, ImportError, NotClosed, ReconcileError, RecordClickError,
-    RecordConversionError, ReportError, TestPostbackError, UndoBatchError,
+    CloseStatementError, ExplainError, ExportError, Failure, ImportError, NotClosed, ReconcileError,
+    RecordClickError, RecordConversionError, ReportError, TestPostbackError, UndoBatchError,
 };
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -220,6 +220,15 @@ impl From<Failure> for ApiError {
             Failure::Broken(error) => {
                 Self::internal(&*error, StatusCode::INTERNAL_SERVER_ERROR, "internal_error")
             }
+        }
+    }
+}
+
+impl From<ExportError> for ApiError {
+    fn from(error: ExportError) -> Self {
+        match error {
+            ExportError::Parameter(bad) => bad.into(),
+            ExportError::Failure(failure) => failure.into(),
         }
     }
 }

@@ -20,6 +20,7 @@ use axum::Router;
 use domain::deep_link::HostPattern;
 use ipnet::IpNet;
 
+pub use api::export::columns::{ExportColumn, ExportType, export_columns, export_key};
 pub use tracking::cookies::{CookieOptions, SameSite};
 
 /// How the surfaces are set up.

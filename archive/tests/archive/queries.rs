@@ -115,6 +115,8 @@ proptest! {
             let expected = naive(&all, &filter, offset, limit);
             prop_assert_eq!(shelf.archive.count(&filter).expect("readable"), expected.total);
             prop_assert_eq!(shelf.archive.list(&filter, offset, limit).expect("readable"), expected);
+            let first = naive(&all, &filter, 0, limit).clicks;
+            prop_assert_eq!(shelf.archive.first(&filter, limit).expect("readable"), first);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The API, for commands that change what a server may be working on: the server that runs on the data folder
 //! is asked, and where none does, one in this process.
 
+use std::fmt;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -13,9 +14,7 @@ use ipnet::IpNet;
 use journal::JournalError;
 use ledger::Ledger;
 use serde_json::Value;
-use ureq::http::Response;
-use ureq::typestate::WithoutBody;
-use ureq::{Body, RequestBuilder, SendBody};
+use ureq::SendBody;
 
 use super::{Place, start_log};
 use crate::chance::SystemChance;
@@ -29,12 +28,39 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// The largest answer, in bytes: many times that of a call's most rows.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// What came of a call.
+type Called = Result<ureq::http::Response<ureq::Body>, ureq::Error>;
+
 /// A server to call, with a key of its own.
 pub(super) struct Api {
     agent: ureq::Agent,
     address: SocketAddr,
     key: TemporaryKey,
     running: Option<Running>,
+}
+
+/// An answer that is read as it comes.
+pub(super) struct Download {
+    /// Its status.
+    pub status: u16,
+    /// The network's time zone.
+    pub zone: String,
+    body: ureq::Body,
+}
+
+impl Download {
+    /// What is sent; or why nothing is, and where.
+    pub(super) fn rows(&mut self, place: impl fmt::Display) -> anyhow::Result<impl std::io::Read + '_> {
+        if self.status != 200 {
+            bail!("the server could not go on {place}: {}", self.told());
+        }
+        Ok(self.body.as_reader())
+    }
+
+    /// What a failure says.
+    pub(super) fn told(&mut self) -> String {
+        told(&self.body.read_to_string().unwrap_or_default())
+    }
 }
 
 /// A key that is revoked when it is no longer needed.
@@ -105,11 +131,12 @@ impl Api {
         (kind, body): (&str, &[u8]),
     ) -> anyhow::Result<Value> {
         let url = self.url(&format!("{endpoint}.json"));
-        self.post_with(|| {
+        let answer = self.call(|| {
             let request = self.agent.post(&url).header("X-Api-Key", &self.key.secret);
             let request = query.iter().fold(request, |request, (name, value)| request.query(*name, value));
             request.header("Content-Type", kind).send(body)
-        })
+        })?;
+        success(answer)
     }
 
     /// The same with a file as the body, as it is read.
@@ -120,12 +147,13 @@ impl Api {
         (kind, body): (&str, &dyn Fn() -> Box<dyn Read>),
     ) -> anyhow::Result<Value> {
         let url = self.url(&format!("{endpoint}.json"));
-        self.post_with(|| {
+        let answer = self.call(|| {
             let request = self.agent.post(&url).header("X-Api-Key", &self.key.secret);
             let request = query.iter().fold(request, |request, (name, value)| request.query(*name, value));
             let mut body = body();
             request.header("Content-Type", kind).send(SendBody::from_reader(&mut body))
-        })
+        })?;
+        success(answer)
     }
 
     /// Asks an endpoint and returns what a success says, or where there is nothing of the kind (404), what is
@@ -135,7 +163,7 @@ impl Api {
         endpoint: &str,
         query: &[(&str, String)],
     ) -> anyhow::Result<Result<Value, String>> {
-        let (status, text) = self.call(|| self.request(&format!("{endpoint}.json"), query).call())?;
+        let (status, text) = whole(self.call(|| self.ask(&format!("{endpoint}.json"), query))?)?;
         match status {
             200 => read(&text).map(Ok),
             404 => Ok(Err(told(&text))),
@@ -144,44 +172,45 @@ impl Api {
     }
 
     /// Writes down what a path has for the asking, however long it is.
-    pub(super) fn download(
+    pub(super) fn save(
         &self,
-        path: &str,
+        file: &str,
         query: &[(&str, String)],
         into: &mut impl Write,
     ) -> anyhow::Result<()> {
-        let answer = self.request(path, query).call();
-        let mut answer = answer.map_err(|error| self.elsewhere(&error.to_string()))?;
-        ensure!(answer.status() == 200, "{}", told(&answer.body_mut().read_to_string().unwrap_or_default()));
+        let mut answer = self.call(|| self.ask(file, query))?;
+        if answer.status() != 200 {
+            bail!("{}", told(&whole(answer)?.1));
+        }
         std::io::copy(&mut answer.body_mut().as_reader(), into).context("the server's answer broke off")?;
         Ok(())
     }
 
-    fn url(&self, path: &str) -> String {
-        format!("http://{}/api/2/{path}", self.address)
+    /// Asks for what is sent as it is read, a file by its whole name. A server that is busy is asked again.
+    pub(super) fn download(&self, file: &str, query: &[(&str, String)]) -> anyhow::Result<Download> {
+        let answer = self.call(|| self.ask(file, query))?;
+        let zone = answer.headers().get("x-time-zone").and_then(|zone| zone.to_str().ok());
+        let (status, zone) = (answer.status().as_u16(), zone.unwrap_or_default().to_owned());
+        Ok(Download { status, zone, body: answer.into_body() })
     }
 
-    fn request(&self, path: &str, query: &[(&str, String)]) -> RequestBuilder<WithoutBody> {
-        let request = self.agent.get(self.url(path)).header("X-Api-Key", &self.key.secret);
-        query.iter().fold(request, |request, (name, value)| request.query(*name, value))
+    fn url(&self, file: &str) -> String {
+        format!("http://{}/api/2/{file}", self.address)
     }
 
-    fn post_with(&self, send: impl Fn() -> Result<Response<Body>, ureq::Error>) -> anyhow::Result<Value> {
-        let (status, text) = self.call(send)?;
-        if status == 200 { read(&text) } else { bail!("{}", told(&text)) }
+    fn ask(&self, file: &str, query: &[(&str, String)]) -> Called {
+        let request = self.agent.get(self.url(file)).header("X-Api-Key", &self.key.secret);
+        query.iter().fold(request, |request, (name, value)| request.query(*name, value)).call()
     }
 
-    /// Calls until the server is not too busy: the status of its answer, and the answer.
-    fn call(&self, send: impl Fn() -> Result<Response<Body>, ureq::Error>) -> anyhow::Result<(u16, String)> {
+    /// Calls until the server is not too busy.
+    fn call(&self, send: impl Fn() -> Called) -> anyhow::Result<ureq::http::Response<ureq::Body>> {
         for _ in 0..TRIES {
-            let mut answer = send().map_err(|error| self.elsewhere(&error.to_string()))?;
-            let status = answer.status().as_u16();
-            let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
-            let text = text.context("the server's answer broke off")?;
-            match status {
+            let answer = send().map_err(|error| self.elsewhere(&error.to_string()))?;
+            match answer.status().as_u16() {
                 429 | 503 => std::thread::sleep(PAUSE),
                 401 | 403 => return Err(self.elsewhere("it does not know the keys of this data folder")),
-                _ => return Ok((status, text)),
+                _ => return Ok(answer),
             }
         }
         bail!("the server at {} has been too busy for a minute", self.address)
@@ -233,6 +262,18 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     }
 }
 
+/// What a success says.
+fn success(answer: ureq::http::Response<ureq::Body>) -> anyhow::Result<Value> {
+    let (status, text) = whole(answer)?;
+    if status == 200 { read(&text) } else { bail!("{}", told(&text)) }
+}
+
+/// The status of an answer, and all of it.
+fn whole(mut answer: ureq::http::Response<ureq::Body>) -> anyhow::Result<(u16, String)> {
+    let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
+    Ok((answer.status().as_u16(), text.context("the server's answer broke off")?))
+}
+
 fn read(text: &str) -> anyhow::Result<Value> {
     serde_json::from_str(text).context("the server's answer is no JSON")
 }
@@ -240,7 +281,11 @@ fn read(text: &str) -> anyhow::Result<Value> {
 /// What a failure says.
 fn told(text: &str) -> String {
     let answer: Value = serde_json::from_str(text).unwrap_or_default();
-    answer["message"].as_str().unwrap_or("the server could not answer").to_owned()
+    let message = answer["message"].as_str().unwrap_or("the server could not answer");
+    match answer["error"]["request_id"].as_str() {
+        Some(id) => format!("{message} (its log says why, by the request id {id})"),
+        None => message.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -264,5 +309,7 @@ mod tests {
     fn a_failure_is_told_in_its_own_words() {
         assert_eq!(told(r#"{"message":"header: missing"}"#), "header: missing");
         assert_eq!(told("<html>"), "the server could not answer");
+        let broken = r#"{"message":"try again","error":{"request_id":"7f"}}"#;
+        assert_eq!(told(broken), "try again (its log says why, by the request id 7f)");
     }
 }

@@ -208,7 +208,7 @@ fn rows(api: &Api, id: u64, classes: &[RowClass], limit: u64) -> anyhow::Result<
 fn write_rows(api: &Api, id: u64, file: &Path) -> anyhow::Result<()> {
     let cannot = || format!("{} cannot be written", file.display());
     let mut into = BufWriter::new(File::create(file).with_context(cannot)?);
-    api.download("reconciliation.csv", &[("reconciliation_id", id.to_string())], &mut into)?;
+    api.save("reconciliation.csv", &[("reconciliation_id", id.to_string())], &mut into)?;
     into.flush().with_context(cannot)
 }
 

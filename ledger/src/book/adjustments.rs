@@ -7,10 +7,11 @@ use std::sync::Arc;
 use domain::adjustment::{Adjustment, Cause, Change, EffectiveDate, Standing, Worth, adjust};
 use domain::conversion::Conversion;
 use domain::conversion_query::ConversionFilter;
-use domain::entry::{Entry, Line};
+use domain::entry::{Entry, EntryId, Line};
 use domain::ids::{ConversionId, EventId, OfferId, StatementId};
 use domain::network::Network;
 use domain::postback::fired;
+use domain::statement::Party;
 use domain::status::ConversionStatus;
 use jiff::Timestamp;
 
@@ -139,27 +140,55 @@ impl<D: Database> AdjustmentBook for Book<D> {
             .read(|session| page(session, "adjustments", wanted, order, offset, limit, read_adjustment))
     }
 
+    fn list_entries_after(
+        &self,
+        filter: &EntryFilter,
+        after: Option<EntryId>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, LedgerError> {
+        let mut wanted = matching_entries(filter);
+        if let Some(id) = after {
+            let [conversion, booking, account] =
+                [wanted.value(id.conversion_id), wanted.value(id.booking), wanted.value(id.account.name())];
+            wanted.push(format!("(conversion_id, booking, account) > ({conversion}, {booking}, {account})"));
+        }
+        let conditions = wanted.sql();
+        let limit = wanted.value(limit);
+        let sql = format!(
+            "-- list_entries_after\n\
+             SELECT * FROM entries {conditions} ORDER BY conversion_id, booking, account LIMIT {limit}"
+        );
+        self.database.read(|session| all(session, &sql, wanted.values, read_entry))
+    }
+
     fn list_entries(
         &self,
         filter: &EntryFilter,
         offset: u64,
         limit: u32,
     ) -> Result<Page<Entry>, LedgerError> {
-        let mut wanted = Where::default();
-        wanted.and_some("conversion_id =", filter.conversion_id);
-        wanted.and_some("offer_id =", filter.offer_id);
-        wanted.and_some("account =", filter.party.map(|it| it.account().name()));
+        let mut wanted = matching_entries(filter);
         if let Some(party) = filter.party {
-            wanted.and("party_id =", party.id());
             let place = wanted.value(party.id());
             wanted.push(format!("conversion_id IN ({})", conversions_of(party, &place)));
         }
-        wanted.and_some("statement_id =", filter.statement_id);
-        wanted.and_some("effective >=", filter.from);
-        wanted.and_some("effective <", filter.until);
         let order = "conversion_id, booking, account";
         self.database.read(|session| page(session, "entries", wanted, order, offset, limit, read_entry))
     }
+}
+
+/// What a filter asks of lines. A walk goes through them in their order; who wants a page of a party's finds
+/// them by way of its conversions.
+fn matching_entries(filter: &EntryFilter) -> Where {
+    let mut wanted = Where::default();
+    wanted.and_some("conversion_id =", filter.conversion_id);
+    wanted.and_some("offer_id =", filter.offer_id);
+    wanted.and_some("account =", filter.party.map(|it| it.account().name()));
+    wanted.and_some("party_id =", filter.party.map(Party::id));
+    wanted.and_some("statement_id =", filter.statement_id);
+    wanted.and_some("effective >=", filter.from);
+    wanted.and_some("effective <", filter.until);
+    wanted
 }
 
 /// A page of a table's rows that match, and how many do.

@@ -8,10 +8,11 @@ pub(super) use list::matching;
 use domain::adjustment::{Standing, Worth};
 use domain::click::Country;
 use domain::conversion::{Conversion, Price};
-use domain::conversion_query::{ConversionPage, ConversionQuery};
+use domain::conversion_query::{ConversionFilter, ConversionPage, ConversionQuery};
 use domain::ids::{ClickId, ConversionId, EventId, OfferId, PriceRuleId};
 use domain::network::DEFAULT_EVENT;
 use domain::pricing::PriceSource;
+use jiff::Timestamp;
 
 use super::Book;
 use crate::LedgerError;
@@ -93,6 +94,15 @@ impl<D: Database> ConversionBook for Book<D> {
     fn find_conversions_of(&self, clicks: &[ClickId]) -> Result<Vec<Option<ConversionId>>, LedgerError> {
         self.database
             .read(|session| firsts_on_clicks(session, clicks.iter().map(|click| (*click, DEFAULT_EVENT))))
+    }
+
+    fn list_conversions_after(
+        &self,
+        filter: &ConversionFilter,
+        after: Option<(Timestamp, ConversionId)>,
+        limit: u32,
+    ) -> Result<Vec<Conversion>, LedgerError> {
+        self.database.read(|session| list::list_after(session, filter, after, limit))
     }
 
     fn list_conversions(&self, query: &ConversionQuery) -> Result<ConversionPage, LedgerError> {

@@ -119,6 +119,31 @@ impl<D: Database> DeliveryBook for Book<D> {
         self.database.read(|session| list_after(session, matching(filter), after, limit))
     }
 
+    fn list_deliveries_by_cause(
+        &self,
+        filter: &DeliveryFilter,
+        after: Option<(Timestamp, DeliveryId)>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, LedgerError> {
+        let mut wanted = matching(filter);
+        if let Some((caused_at, id)) = after {
+            let caused_at = wanted.value(caused_at);
+            let [conversion, booking, postback] =
+                [wanted.value(id.conversion_id), wanted.value(id.booking), wanted.value(id.postback_id)];
+            wanted.push(format!(
+                "(caused_at, conversion_id, booking, postback_id) > ({caused_at}, {conversion}, {booking}, {postback})"
+            ));
+        }
+        let conditions = wanted.sql();
+        let limit = wanted.value(limit);
+        let sql = format!(
+            "-- list_deliveries_by_cause\n\
+             SELECT * FROM deliveries {conditions} \
+             ORDER BY caused_at, conversion_id, booking, postback_id LIMIT {limit}"
+        );
+        self.database.read(|session| all(session, &sql, wanted.values, read_delivery))
+    }
+
     fn list_tries(&self, ids: &[DeliveryId]) -> Result<Vec<Vec<Try>>, LedgerError> {
         let sql = "-- list_tries\n\
             SELECT * FROM delivery_tries WHERE conversion_id = ?1 AND booking = ?2 AND postback_id = ?3 \

@@ -175,6 +175,35 @@ pub fn conversions_are_found_by_click_transaction_and_order(open: Open<'_>) {
     }
 }
 
+pub fn a_walk_meets_every_conversion_once_while_others_are_recorded(open: Open<'_>) {
+    let ledger = open();
+    let dated = |number: u32, second: i64| {
+        let mut submission = submission(number, &format!("ORD-{number}"));
+        submission.call.conversion_date = at(second);
+        new(record(&*ledger, &submission))
+    };
+    // Three share each date, and what was recorded last happened first.
+    let mut expected: Vec<_> = (2..20).map(|number| dated(number, 5000 - i64::from(number / 3))).collect();
+    expected.sort_by_key(|it| (it.conversion_date, it.id));
+    let filter = ConversionFilter { from: Some(at(0)), until: Some(at(9000)), ..ConversionFilter::default() };
+    let (mut walked, mut numbers) = (Vec::<Conversion>::new(), 100..);
+    loop {
+        let after = walked.last().map(|it| (it.conversion_date, it.id));
+        let more = ledger.list_conversions_after(&filter, after, 4).expect("listed");
+        assert!(more.len() <= 4);
+        if more.is_empty() {
+            break;
+        }
+        walked.extend(more);
+        // One before every place that is still to come.
+        dated(numbers.next().expect("without end"), 1);
+    }
+    assert_eq!(walked, expected);
+    let narrow = ConversionFilter { affiliate_id: Some(expected[0].affiliate_id), ..filter };
+    let listed = ledger.list_conversions_after(&narrow, None, 100).expect("listed");
+    assert!(listed.len() > 1 && listed.iter().all(|it| it.affiliate_id == expected[0].affiliate_id));
+}
+
 pub fn many_threads_record_one_key_once(open: Open<'_>) {
     let ledger = open();
     let outcomes: Vec<Recorded> = std::thread::scope(|scope| {

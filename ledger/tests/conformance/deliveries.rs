@@ -14,6 +14,7 @@ use domain::postback::{FireOn, Owner, Postback, PostbackStatus, PostbackType, Re
 use domain::retry::Step;
 use domain::status::ConversionStatus;
 use domain::tokens::UrlTemplate;
+use jiff::Timestamp;
 use ledger::{
     BatchType, Claim, DeliveryCounts, DeliveryFilter, Finished, Ledger, Order, Recorded, Stated, Submission,
     Undone,
@@ -506,6 +507,16 @@ pub fn deliveries_are_listed_by_every_filter(open: Open<'_>) {
             walked.push(more.id);
         }
         assert_eq!(walked, expected, "{filter:?}");
+        let mut walked: Vec<(Timestamp, DeliveryId)> = Vec::new();
+        loop {
+            let more = ledger.list_deliveries_by_cause(&filter, walked.last().copied(), 1).expect("listed");
+            assert!(more.len() <= 1);
+            let Some(more) = more.first() else { break };
+            walked.push((more.caused_at, more.id));
+        }
+        assert!(walked.is_sorted(), "{filter:?}");
+        walked.sort_by_key(|(_, id)| *id);
+        assert_eq!(walked.iter().map(|(_, id)| *id).collect::<Vec<_>>(), expected, "{filter:?}");
     }
     let page = ledger.list_deliveries(&none(), 1, 1).expect("listed");
     assert_eq!((page.total, page.rows[0].id, page.rows.len()), (3, ids[1], 1));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use domain::adjustment::{Amend, Cause, Change, EffectiveDate, Unadjustable, Worth};
 use domain::caps::{AtCap, Cap, CapStatus, CapType, Interval};
 use domain::conversion::{Conversion, Refusal};
-use domain::entry::Account;
+use domain::entry::{Account, Entry};
 use domain::ids::{
     AdvertiserId, AffiliateId, BatchId, CampaignId, CapId, ConversionId, OfferId, StatementId,
 };
@@ -88,6 +88,34 @@ fn entries(ledger: &dyn Ledger, id: ConversionId) -> Vec<(u32, Account, String)>
     let page = ledger.list_entries(&filter, 0, 1000).expect("listed");
     assert_eq!(page.total, page.rows.len() as u64);
     page.rows.iter().map(|it| (it.booking, it.line.account, it.line.amount.to_string())).collect()
+}
+
+pub fn a_walk_meets_every_line_once_while_others_are_booked(open: Open<'_>) {
+    let ledger = open_with_parties(open);
+    let first = new(record(&*ledger, &submission(2, "ORD-1")));
+    new(record(&*ledger, &submission(4, "ORD-2")));
+    adjust(&*ledger, first.id, payout("7"), 20).expect("adjusted");
+    let all = EntryFilter::default();
+    let before = ledger.list_entries(&all, 0, 1000).expect("listed").rows;
+    assert_eq!(before.len(), 9);
+    let (mut walked, mut numbers) = (Vec::<Entry>::new(), (6..).step_by(2));
+    while walked.len() < before.len() {
+        let after = walked.last().map(Entry::id);
+        let more = ledger.list_entries_after(&all, after, 2).expect("listed");
+        assert_eq!(more.len(), 2, "others follow");
+        walked.extend(more);
+        let number = numbers.next().expect("without end");
+        new(record(&*ledger, &submission(number, &format!("ORD-{number}"))));
+    }
+    assert_eq!(walked[..before.len()], before);
+    let listed = ledger.list_entries(&all, 0, 1000).expect("listed").rows;
+    let parties = [Party::Affiliate(first.affiliate_id), Party::Advertiser(AdvertiserId(1))];
+    for party in parties {
+        let filter = EntryFilter { party: Some(party), from: Some(at(4)), ..EntryFilter::default() };
+        let expected = ledger.list_entries(&filter, 0, 1000).expect("listed").rows;
+        assert!(!expected.is_empty() && expected.len() < listed.len());
+        assert_eq!(ledger.list_entries_after(&filter, None, 1000).expect("listed"), expected);
+    }
 }
 
 fn balance(ledger: &dyn Ledger, party: Party, second: i64) -> (String, String, String) {

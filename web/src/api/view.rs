@@ -12,7 +12,7 @@ use crate::Web;
 use crate::error::ApiError;
 use crate::params::Page;
 
-const X_TIME_ZONE: HeaderName = HeaderName::from_static("x-time-zone");
+pub(super) const X_TIME_ZONE: HeaderName = HeaderName::from_static("x-time-zone");
 const X_ROW_LIMIT: HeaderName = HeaderName::from_static("x-row-limit");
 
 /// What an endpoint answers with.

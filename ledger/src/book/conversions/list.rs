@@ -5,6 +5,7 @@ use domain::conversion_query::{
     ConversionFilter, ConversionPage, ConversionQuery, ConversionSort, SortKey, Start,
 };
 use domain::grouping::Value as Grouped;
+use domain::ids::ConversionId;
 use domain::report::{Attribute, Clock, Filter};
 use jiff::Timestamp;
 
@@ -23,6 +24,26 @@ pub(super) fn list_conversions(
     let more = conversions.len() > query.limit as usize;
     conversions.truncate(query.limit as usize);
     Ok(ConversionPage { total, conversions, more })
+}
+
+pub(super) fn list_after(
+    session: &mut dyn Session,
+    filter: &ConversionFilter,
+    after: Option<(Timestamp, ConversionId)>,
+    limit: u32,
+) -> Result<Vec<Conversion>, LedgerError> {
+    let mut wanted = matching(filter);
+    if let Some((date, id)) = after {
+        let (date, id) = (wanted.value(date), wanted.value(id));
+        wanted.push(format!("(conversion_date, conversion_id) > ({date}, {id})"));
+    }
+    let conditions = wanted.sql();
+    let limit = wanted.value(limit);
+    let sql = format!(
+        "-- list_conversions_after\n\
+         SELECT * FROM conversions {conditions} ORDER BY conversion_date, conversion_id LIMIT {limit}"
+    );
+    all(session, &sql, wanted.values, read_conversion)
 }
 
 /// What a filter asks of rows.
