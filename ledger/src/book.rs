@@ -14,7 +14,7 @@ mod network;
 mod nodes;
 mod postbacks;
 mod pricing;
-mod segments;
+pub(crate) mod segments;
 mod statements;
 mod suppressions;
 mod traffic;
