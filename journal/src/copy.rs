@@ -34,25 +34,40 @@ pub struct Copied {
 ///
 /// Damage is an error, as for a replay; what the owner is writing at this moment is not judged.
 pub fn copy(from: &Path, to: &Path) -> Result<Copied, JournalError> {
-    let mut copied = Copied { files: Vec::new(), first_seq: 1, next_seq: 1 };
     if !from.exists() {
-        return Ok(copied);
+        return Ok(Copied { files: Vec::new(), first_seq: 1, next_seq: 1 });
     }
     let failed = || JournalError::io(format!("read {}", from.display()));
     let disk = RealDisk::open(from).map_err(failed())?;
     let is_owned = is_locked(from).map_err(failed())?;
-    let headers = headers(&disk, is_owned)?;
+    for _ in 0..LOOKS_MAX {
+        if let Some(copied) = copy_files(&disk, is_owned, to)? {
+            return Ok(copied);
+        }
+    }
+    Err(failed()(io::Error::other("its files are dropped sooner than they can be copied")))
+}
+
+/// Copies all files; `None` where the newest was dropped meanwhile, so that nothing tells what came after it.
+fn copy_files(disk: &RealDisk, is_owned: bool, to: &Path) -> Result<Option<Copied>, JournalError> {
+    let mut copied = Copied { files: Vec::new(), first_seq: 1, next_seq: 1 };
+    let headers = headers(disk, is_owned)?;
     let ends = witnessed_ends(&headers);
     // The newest first: files are dropped oldest first, so what is gone meanwhile leaves no gap.
     for (age, header) in headers.iter().rev().enumerate() {
-        let is_written = is_owned && age == 0;
-        let end = if is_written { Some(0) } else { ends.get(&header.file).copied() };
-        let Some(next_seq) = copy_file(&disk, header, end, to)? else { continue };
+        let is_newest = age == 0;
+        let end = if is_owned && is_newest { Some(0) } else { ends.get(&header.file).copied() };
+        let Some(next_seq) = copy_file(disk, header, end, to)? else {
+            if is_newest {
+                return Ok(None);
+            }
+            continue;
+        };
         copied.files.push(log_name(header.file));
         copied.first_seq = header.first_seq;
         copied.next_seq = copied.next_seq.max(next_seq);
     }
-    Ok(copied)
+    Ok(Some(copied))
 }
 
 /// The headers of all files, oldest first.
@@ -159,14 +174,17 @@ mod tests {
         std::thread::scope(|scope| {
             let (journal, durable, dropped_until) = (&journal, &durable, &dropped_until);
             let owner = scope.spawn(move || {
+                // As many wait as a sealer that lags behind has.
+                let mut waiting = std::collections::VecDeque::new();
                 let mut dropped = 0;
                 while dropped < 200 {
                     let seq = journal.append(|bytes| bytes.extend_from_slice(&[7; 1000])).unwrap();
                     journal.wait(seq).unwrap();
                     durable.store(seq, order);
-                    for file in files.try_iter() {
+                    waiting.extend(files.try_iter());
+                    while waiting.len() > 3 {
                         dropped_until.store(seq, order);
-                        journal.drop_file(file).unwrap();
+                        journal.drop_file(waiting.pop_front().unwrap()).unwrap();
                         dropped += 1;
                     }
                 }

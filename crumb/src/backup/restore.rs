@@ -34,7 +34,8 @@ pub(crate) fn restore(config: &Config, from: &Path, progress: &mut Progress) -> 
     for entry in &manifest.files {
         let (source, path) = (from.join(&entry.path), &entry.path);
         let copied = files::copy(&source, partial.path(), path, &|bytes| progress.advance(bytes));
-        let copied = copied.with_context(|| format!("{} cannot be copied", source.display()))?;
+        let cannot = || format!("{} cannot be copied to {}", source.display(), partial.path().display());
+        let copied = copied.with_context(cannot)?;
         compare(&source, &copied, entry)?;
     }
     check("checking the copy", partial.path(), &manifest, progress)?;
