@@ -251,6 +251,7 @@ fn a_backup_that_was_killed_is_never_taken_for_one() {
             fs::remove_dir_all(&to).expect("removed");
         }
         let mut process = Process::start(server.command_line(&["backup", text(&to)]));
+        // No condition to wait for: that the moment is arbitrary is the point.
         std::thread::park_timeout(Duration::from_micros(chance.below(longest_us)));
         process.kill();
         if partial.exists() {
@@ -287,6 +288,7 @@ fn a_restore_that_was_killed_leaves_nothing_that_a_server_starts_on() {
             fs::remove_dir_all(&to).expect("removed");
         }
         let mut process = Process::start(crumb(&["restore", text(&from), "--data", text(&to)]));
+        // No condition to wait for: that the moment is arbitrary is the point.
         std::thread::park_timeout(Duration::from_micros(chance.below(longest_us)));
         process.kill();
         if partial.join("unfinished").exists() {
