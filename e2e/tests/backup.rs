@@ -30,8 +30,11 @@ const BUSY: [(&str, &str); 4] = [
 const WORKERS: usize = 3;
 /// Every so many clicks one converts.
 const CLICKS_PER_CONVERSION: usize = 5;
-/// Backups taken under load.
+/// Backups taken under load, and how often each is held up in its work.
 const BACKUPS: usize = 6;
+const PAUSES: usize = 5;
+/// Longer than most of its steps take.
+const STEP_US: u64 = 20_000;
 /// How often a backup, and a restore, is killed.
 const KILLS: usize = 25;
 
@@ -164,15 +167,19 @@ fn a_backup_under_load_has_everything_that_was_answered_before_it_began() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let server = Server::start_with(&BUSY);
     let network = Network::make(&server.api());
-    let mut taken = Vec::new();
+    let (mut taken, mut chance) = (Vec::new(), chance());
     under_load(&server, &network, |load| {
         for number in 0..BACKUPS {
-            let sealed = server.metric("crumb_segments_sealed_total") + 3;
-            until("some are sealed", || {
-                (server.metric("crumb_segments_sealed_total") >= sealed).then_some(())
-            });
             let (answered, to) = (load.answered(), folder.path().join(number.to_string()));
-            succeeded(&backup(&server, &to));
+            let process = Process::start(server.command_line(&["backup", text(&to)]));
+            for _ in 0..PAUSES {
+                // No condition to wait for: that the moment is arbitrary is the point.
+                std::thread::park_timeout(Duration::from_micros(chance.below(STEP_US)));
+                process.signal("STOP");
+                seal(&server, 2);
+                process.signal("CONT");
+            }
+            succeeded(&process.finish());
             assert!(load.answered().clicks.len() > answered.clicks.len(), "clicks go on meanwhile");
             taken.push((to, answered));
         }
@@ -187,8 +194,13 @@ fn a_backup_under_load_has_everything_that_was_answered_before_it_began() {
         server.kill();
         server.start_again();
         server.api().click(&next);
-        holds(&server, &answered);
     }
+}
+
+/// Waits until so many more journal files have become segments.
+fn seal(server: &Server, more: u64) {
+    let sealed = server.metric("crumb_segments_sealed_total") + more;
+    until("some are sealed", || (server.metric("crumb_segments_sealed_total") >= sealed).then_some(()));
 }
 
 /// A stopped server whose folder has segments, a journal and conversions, and what it answered.
@@ -197,7 +209,7 @@ fn stopped() -> (Server, Answered) {
     let network = Network::make(&server.api());
     let mut all = Answered::default();
     under_load(&server, &network, |load| {
-        until("some are sealed", || (server.metric("crumb_segments_sealed_total") >= 4).then_some(()));
+        seal(&server, 4);
         all = load.answered();
     });
     server.kill();
@@ -499,7 +511,7 @@ fn with_a_ledger_in_postgresql_clicks_are_copied_after_the_dump_and_restored_wit
         tool.args(["--clean", "--if-exists", "--no-owner", "--table", &tables, "--file", text(&dump)]);
         assert!(tool.arg(database.url()).status().expect("pg_dump runs").success());
         // Segments that the dump knows nothing of.
-        seal(3);
+        seal(&server, 3);
         succeeded(&server.command(&["backup", text(&to), "--without-ledger"]));
     });
     server.kill();

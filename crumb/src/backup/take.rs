@@ -111,6 +111,9 @@ struct Taking<'t> {
     segments: BTreeMap<String, Copied>,
 }
 
+/// What goes together: the journal's files, and the catalogue.
+type Together = (Vec<Entry>, Vec<Segment>);
+
 /// Why what was found does not go together: it has changed meanwhile, or is not as it should be.
 enum Again {
     /// A segment's file was not there.
@@ -120,8 +123,8 @@ enum Again {
 }
 
 impl Taking<'_> {
-    /// Copies journal and segments. Returns the journal's files, and the catalogue that goes with them.
-    fn run(&mut self, progress: &mut Progress) -> anyhow::Result<(Vec<Entry>, Vec<Segment>)> {
+    /// Copies journal and segments.
+    fn run(&mut self, progress: &mut Progress) -> anyhow::Result<Together> {
         self.partial.folder(SEGMENTS)?;
         let mut again = None;
         for _ in 0..LOOKS_MAX {
@@ -139,7 +142,7 @@ impl Taking<'_> {
         })
     }
 
-    fn look(&mut self, progress: &mut Progress) -> anyhow::Result<Result<(Vec<Entry>, Vec<Segment>), Again>> {
+    fn look(&mut self, progress: &mut Progress) -> anyhow::Result<Result<Together, Again>> {
         let journal_folder = self.partial.folder(JOURNAL)?;
         let journal = journal::copy(&self.folder.journal(), &journal_folder)?;
         let (node, folder) = (self.config.settings()?.node, self.folder.segments());

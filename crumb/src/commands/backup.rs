@@ -30,7 +30,7 @@ pub struct Backup {
     /// An earlier backup on the same disk as DIR: segments that are in it take no more room
     #[arg(long, value_name = "OLD")]
     since: Option<PathBuf>,
-    /// Leave out the ledger, as it is in a database and pg_dump has copied it
+    /// Leave out the ledger, which is in a database and was dumped before
     #[arg(long)]
     without_ledger: bool,
     /// Print as JSON
