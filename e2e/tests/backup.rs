@@ -499,13 +499,7 @@ fn with_a_ledger_in_postgresql_clicks_are_copied_after_the_dump_and_restored_wit
     let mut answered = Answered::default();
     refused(&backup(&server, &to), 2, "pg_dump");
     under_load(&server, &network, |load| {
-        let seal = |more: u64| {
-            let sealed = server.metric("crumb_segments_sealed_total") + more;
-            until("some are sealed", || {
-                (server.metric("crumb_segments_sealed_total") >= sealed).then_some(())
-            });
-        };
-        seal(3);
+        seal(&server, 3);
         answered = load.answered();
         let mut tool = Command::new("pg_dump");
         tool.args(["--clean", "--if-exists", "--no-owner", "--table", &tables, "--file", text(&dump)]);
