@@ -2,6 +2,7 @@
 
 mod api;
 mod apply;
+mod backup;
 mod check;
 mod config;
 mod demo;
@@ -14,6 +15,7 @@ mod lint_url;
 mod network_file;
 mod reconcile;
 mod replay;
+mod restore;
 mod serve;
 mod verify;
 
@@ -23,6 +25,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser};
 
+use crate::backup::is_damage;
 use crate::config::{Config, LogFormat, Overrides};
 
 /// A performance-marketing tracker you run yourself.
@@ -49,6 +52,10 @@ pub enum Command {
     Check(check::Check),
     /// Prove the books, and that every click is where it should be.
     Verify(verify::Verify),
+    /// Copy everything to a new folder, beside a running server.
+    Backup(backup::Backup),
+    /// Make a data folder of a backup.
+    Restore(restore::Restore),
     /// Import conversions from a file, and take an import back.
     #[command(subcommand)]
     Import(import::Import),
@@ -80,6 +87,8 @@ impl Command {
             Self::Config(config) => Ok(config.run()),
             Self::Check(check) => check.run(),
             Self::Verify(verify) => verify.run(),
+            Self::Backup(backup) => backup.run(),
+            Self::Restore(restore) => restore.run(),
             Self::Import(import) => import.run(),
             Self::Reconcile(reconcile) => reconcile.run(),
             Self::Apply(apply) => apply.run(),
@@ -122,6 +131,20 @@ fn start_log(config: &Config) -> anyhow::Result<()> {
         LogFormat::Json => log.json().try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("the log cannot be started: {error}"))
+}
+
+/// What a command that copies ends with: 1 where something is damaged.
+fn copied_or_damaged(copied: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    match copied {
+        Err(error) if is_damage(&error) => {
+            #[expect(clippy::print_stderr, reason = "the one line that tells the user why")]
+            {
+                eprintln!("crumb: {error:#}");
+            }
+            Ok(ExitCode::FAILURE)
+        }
+        copied => copied.map(|()| ExitCode::SUCCESS),
+    }
 }
 
 /// Resolves on Ctrl-C or SIGTERM.

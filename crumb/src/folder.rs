@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use crate::backup::refuse_copies;
+
 /// A data folder.
 #[derive(Clone, Debug)]
 pub struct Folder(PathBuf);
@@ -11,6 +13,7 @@ pub struct Folder(PathBuf);
 impl Folder {
     /// The data folder at `path`, created where it is missing; an error when it cannot be written.
     pub fn open(path: &Path) -> anyhow::Result<Self> {
+        refuse_copies(path)?;
         let folder = Self(path.to_owned());
         for path in [path.to_owned(), folder.segments()] {
             create(&path).with_context(|| format!("the data folder {} cannot be created", path.display()))?;
@@ -22,6 +25,7 @@ impl Folder {
 
     /// The data folder at `path`, which must be there.
     pub fn existing(path: &Path) -> anyhow::Result<Self> {
+        refuse_copies(path)?;
         let folder = Self(path.to_owned());
         anyhow::ensure!(
             folder.ledger().is_file(),
@@ -33,6 +37,7 @@ impl Folder {
 
     /// The data folder at `path`, which must be there, of a server whose ledger is elsewhere.
     pub fn existing_of_server(path: &Path) -> anyhow::Result<Self> {
+        refuse_copies(path)?;
         let folder = Self(path.to_owned());
         anyhow::ensure!(
             folder.segments().is_dir(),
@@ -40,6 +45,11 @@ impl Folder {
             path.display()
         );
         Ok(folder)
+    }
+
+    /// The folder at `path`, whatever it is.
+    pub(crate) fn unchecked(path: &Path) -> Self {
+        Self(path.to_owned())
     }
 
     /// The ledger's file.

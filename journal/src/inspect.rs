@@ -20,7 +20,7 @@ pub struct Report {
 
 /// How often an owned journal is read again before what was found is believed: its owner drops and
 /// recycles files meanwhile, but not one at every look.
-const LOOKS_MAX: usize = 10;
+pub(crate) const LOOKS_MAX: usize = 10;
 
 /// Reads everything and checks it as a replay would, changing nothing. What the owner is writing at
 /// this moment is not judged.
@@ -60,7 +60,7 @@ fn look(disk: &RealDisk, is_owned: bool) -> Result<Report, JournalError> {
     Ok(report)
 }
 
-fn is_locked(dir: &Path) -> io::Result<bool> {
+pub(crate) fn is_locked(dir: &Path) -> io::Result<bool> {
     let lock = match File::open(dir.join("lock")) {
         // Nobody has ever had it open, such as a copy of the log files alone.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),

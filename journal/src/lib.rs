@@ -23,6 +23,7 @@
 //! # }
 //! ```
 
+mod copy;
 mod disk;
 mod error;
 mod file;
@@ -45,6 +46,7 @@ mod tests;
 
 use std::path::PathBuf;
 
+pub use copy::{Copied, copy};
 pub use error::{AppendError, Failed, JournalError};
 pub use inspect::{Report, inspect};
 pub use journal::{Journal, Stats};

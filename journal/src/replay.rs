@@ -238,7 +238,7 @@ pub(crate) struct Found {
     /// Where its last intact frame lies.
     last_frame: Range<usize>,
     /// Where that ends.
-    end: u64,
+    pub(crate) end: u64,
     is_torn: bool,
 }
 

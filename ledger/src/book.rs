@@ -16,7 +16,7 @@ mod nodes;
 mod postbacks;
 mod pricing;
 mod reconciliations;
-mod segments;
+pub(crate) mod segments;
 mod statements;
 mod suppressions;
 mod traffic;

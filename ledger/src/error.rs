@@ -36,6 +36,19 @@ pub enum LedgerError {
         /// The latest version this program knows.
         known: i64,
     },
+    /// The ledger was written by an earlier release, and what was asked for changes nothing of it.
+    #[error(
+        "the ledger has schema version {found}, and this release writes {known}; start the server with it first"
+    )]
+    TooOld {
+        /// The version found.
+        found: i64,
+        /// The version this program writes.
+        known: i64,
+    },
+    /// The ledger is no file that could be copied.
+    #[error("the ledger is in a database, which is copied with the database's own tools")]
+    InDatabase,
     /// Another server holds the node number.
     #[error("another server with node number {0} runs on this ledger; give each server its own node.number")]
     NodeInUse(u16),

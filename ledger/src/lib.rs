@@ -9,6 +9,7 @@ mod batches;
 mod book;
 mod changes;
 mod conversions;
+mod copy;
 mod database;
 mod deliveries;
 mod erasures;
@@ -39,6 +40,7 @@ pub use changes::{Change, ChangeBook, ChangeFilter, ChangePage, Changed, FactTim
 pub use conversions::{
     Attempt, AttemptKey, ConversionBook, ConversionKey, KeptAttempt, Recorded, Stated, Submission,
 };
+pub use copy::LedgerCopy;
 pub use deliveries::{
     Claim, Claimed, DeliveryBook, DeliveryCounts, DeliveryFilter, DueReceiver, Finished, Replayed,
 };

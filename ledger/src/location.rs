@@ -1,9 +1,10 @@
 //! Where a ledger lies, and opening it: the one place that knows which databases there are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::book::Book;
+use crate::copy::LedgerCopy;
 use crate::postgres::{Postgres, PostgresUrl};
 use crate::sqlite::Sqlite;
 use crate::{Ledger, LedgerError};
@@ -28,6 +29,19 @@ impl Location {
         match self {
             Self::File(path) => Ok(Arc::new(Book::new(Sqlite::open(path)?))),
             Self::Server(url) => Ok(Arc::new(Book::new(Postgres::open(url)?))),
+        }
+    }
+
+    /// Copies the ledger into a new file as it is at one moment after this call, changing nothing and keeping
+    /// nobody from writing; only the log of a busy ledger grows meanwhile. Tells how many pages of how many it has
+    /// copied. A ledger in a database, or with a schema of an earlier release, is an error.
+    pub fn copy_to(&self, to: &Path, copied: &mut dyn FnMut(u64, u64)) -> Result<LedgerCopy, LedgerError> {
+        match self {
+            Self::File(path) => {
+                Sqlite::copy(path, to, copied)?;
+                LedgerCopy::open(to)
+            }
+            Self::Server(_) => Err(LedgerError::InDatabase),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The driver of SQLite: one file, WAL, `synchronous = FULL`, one writer, many readers.
 
+mod copy;
 mod migrations;
 
 use std::path::{Path, PathBuf};

@@ -33,6 +33,12 @@ impl<D: Database> SegmentCatalogue for Book<D> {
     }
 }
 
+/// Has the catalogue name exactly these segments.
+pub(crate) fn set(session: &mut dyn Session, segments: &[Segment]) -> Result<(), LedgerError> {
+    session.execute("-- set_segments\nDELETE FROM segments", values![])?;
+    segments.iter().try_for_each(|segment| insert(session, segment).map(drop))
+}
+
 /// How many rows that made: none where its first record is in one already.
 fn insert(session: &mut dyn Session, segment: &Segment) -> Result<u64, LedgerError> {
     let sql = "-- record_segment\n\

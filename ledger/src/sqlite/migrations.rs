@@ -36,6 +36,11 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), Le
     Ok(())
 }
 
+/// The schema version that this program writes.
+pub(super) fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).expect("a handful")
+}
+
 /// The schema version of a ledger, 0 for an empty file.
 pub(super) fn version(connection: &Connection, path: &Path) -> Result<i64, LedgerError> {
     let foreign = |_| LedgerError::Foreign(path.display().to_string());
@@ -44,7 +49,7 @@ pub(super) fn version(connection: &Connection, path: &Path) -> Result<i64, Ledge
         connection.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0)).map_err(foreign)?;
     let application = pragma("application_id").map_err(foreign)?;
     let found = pragma("user_version").map_err(foreign)?;
-    let known = i64::try_from(MIGRATIONS.len()).expect("a handful");
+    let known = known();
     match (tables, application) {
         (0, _) => Ok(0),
         (_, APPLICATION_ID) if found <= known => Ok(found),
