@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow, bail, ensure};
+use anyhow::{Context as _, anyhow, bail};
 use app::{Chance as _, Clock as _, KeyTerms, OpenError, create_key};
 use domain::access::{Grant, Scope};
 use ipnet::IpNet;
