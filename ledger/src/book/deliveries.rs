@@ -125,7 +125,10 @@ impl<D: Database> DeliveryBook for Book<D> {
         after: Option<(Timestamp, DeliveryId)>,
         limit: u32,
     ) -> Result<Vec<Delivery>, LedgerError> {
-        let mut wanted = matching(filter);
+        // Where the place is the later beginning, only from there on is looked: of two, the database may
+        // take the other, and go through all that was walked before.
+        let from = filter.from.filter(|from| after.is_none_or(|(caused_at, _)| caused_at < *from));
+        let mut wanted = matching(&DeliveryFilter { from, ..filter.clone() });
         if let Some((caused_at, id)) = after {
             let caused_at = wanted.value(caused_at);
             let [conversion, booking, postback] =

@@ -242,14 +242,15 @@ mod tests {
 
     use super::*;
 
-    fn object(value: Value) -> Row {
+    fn object(value: &Value) -> Row {
         value.as_object().expect("an object").clone()
     }
 
     #[test]
     fn of_what_is_nested_the_fields_stand_in_the_row() {
-        let view =
-            object(json!({ "conversion_id": 1, "offer": { "offer_id": 2, "offer_name": "x" }, "payout": 3 }));
+        let view = object(
+            &json!({ "conversion_id": 1, "offer": { "offer_id": 2, "offer_name": "x" }, "payout": 3 }),
+        );
         let expected = json!({ "conversion_id": 1, "offer_id": 2, "offer_name": "x", "payout": 3 });
         assert_eq!(json!(flat(view)).to_string(), expected.to_string());
     }
@@ -257,7 +258,7 @@ mod tests {
     #[test]
     fn of_tries_their_number_and_the_last_stand_in_the_row() {
         let tried = |status| json!({ "try_date": "d", "url": "u", "http_status": status, "error": null, "duration_ms": 5, "response": "r" });
-        let view = |tries: &[Value]| flat(object(json!({ "url": "latest", "tries": tries })));
+        let view = |tries: &[Value]| flat(object(&json!({ "url": "latest", "tries": tries })));
         let row = json!(view(&[tried(500), tried(200)]));
         let expected = json!({ "url": "latest", "tries": 2, "try_date": "d", "http_status": 200, "error": null, "duration_ms": 5, "response": "r" });
         assert_eq!(row.to_string(), expected.to_string());

@@ -125,7 +125,7 @@ impl Values {
         match self {
             Self::Integers(values) => values.push(integer(holds, value)?),
             Self::Booleans(values) => {
-                values.push(if value.is_null() { None } else { Some(value.as_bool()?) })
+                values.push(if value.is_null() { None } else { Some(value.as_bool()?) });
             }
             Self::Texts(values) => values.push(match value {
                 Value::Null => None,

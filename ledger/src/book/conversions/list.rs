@@ -32,7 +32,10 @@ pub(super) fn list_after(
     after: Option<(Timestamp, ConversionId)>,
     limit: u32,
 ) -> Result<Vec<Conversion>, LedgerError> {
-    let mut wanted = matching(filter);
+    // Where the place is the later beginning, only from there on is looked: of two, the database may take
+    // the other, and go through all that was walked before.
+    let from = filter.from.filter(|from| after.is_none_or(|(date, _)| date < *from));
+    let mut wanted = matching(&ConversionFilter { from, ..filter.clone() });
     if let Some((date, id)) = after {
         let (date, id) = (wanted.value(date), wanted.value(id));
         wanted.push(format!("(conversion_date, conversion_id) > ({date}, {id})"));
