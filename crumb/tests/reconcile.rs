@@ -1,5 +1,7 @@
 //! Reconciliation over HTTP: every class, every kind of file, and accepting what differs.
 
+use std::fmt::Write as _;
+
 use domain::access::{Grant, Scope};
 use domain::ids::AffiliateId;
 use serde_json::{Value, json};
@@ -534,4 +536,38 @@ fn who_reads_everything_may_reconcile_and_only_an_admin_accepts() {
     }
     let stranger = server.client.with_key("nobody");
     refused(&stranger.post_file("reconcile", &params, file), 401, "invalid_api_key", "");
+}
+
+#[test]
+fn a_file_over_its_bounds_is_refused() {
+    let server = TestServer::start();
+    let rows = "A,1\n".repeat(1_000_001);
+    let refusal = send(&server, &[], format!("unique_id,amount\n{rows}").as_bytes());
+    refused(&refusal, 400, "invalid_parameter", "at most 1000000 rows");
+    let large = vec![b'\n'; 256 * 1024 * 1024 + 1];
+    refused(&send(&server, &[], &large), 413, "too_large", "268435456");
+}
+
+#[test]
+fn of_very_many_missing_rows_only_the_first_have_their_clicks_looked_up() {
+    let server = TestServer::start();
+    let mut file = "click_id,amount\n".to_owned();
+    for number in 0..10_001 {
+        writeln!(file, "0197f000-0000-7000-8000-{number:012},1").expect("writing to a string");
+    }
+    let made = send(&server, &[("row_limit", "1")], file.as_bytes()).success()["reconciliation"].clone();
+    let id = made["reconciliation_id"].to_string();
+    let page = [("reconciliation_id", &*id), ("start_at_row", "9999"), ("row_limit", "2")];
+    let last = server.client.get("reconciliation", &page).success()["reconciliation"].clone();
+    assert_eq!(told(&last), ["10001 missing_here click_not_found", "10002 missing_here not_looked_into"]);
+}
+
+#[test]
+fn a_reconciliation_is_gone_after_thirty_days() {
+    let server = TestServer::start();
+    let id = made(&server, &[], b"unique_id,amount\nA,1\n")["reconciliation_id"].to_string();
+    let read = || server.client.get("reconciliation", &[("reconciliation_id", &id)]);
+    server.clock.advance_seconds(31 * 86_400);
+    while read().status == 200 {}
+    refused(&read(), 404, "reconciliation_not_found", "Reconciliation");
 }

@@ -58,3 +58,40 @@ impl Upload {
 pub(crate) fn unavailable(error: std::io::Error) -> Failure {
     Failure::Unavailable(error.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::access::{Grant, Scope};
+    use domain::ids::KeyId;
+
+    use super::*;
+    use crate::sample;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_file_is_taken_only_when_a_turn_is_free_and_the_turn_comes_back() {
+        let opened = sample::open();
+        let app = &opened.app;
+        let caller = Caller { key_id: KeyId(1), name: "test".into(), grant: Grant::of(Scope::Read) };
+        let _first = app.begin_upload(&caller).await.expect("a free turn");
+        let second = app.begin_upload(&caller).await.expect("a free turn");
+        assert!(matches!(app.begin_upload(&caller).await, Err(Failure::Overloaded)));
+        drop(second);
+        app.begin_upload(&caller).await.expect("a turn was given back");
+    }
+
+    #[tokio::test]
+    async fn what_came_in_pieces_is_whole() {
+        use std::io::{Read as _, Seek as _, SeekFrom};
+        let opened = sample::open();
+        let caller = Caller { key_id: KeyId(1), name: "test".into(), grant: Grant::of(Scope::Read) };
+        let mut upload = opened.app.begin_upload(&caller).await.expect("a free turn");
+        for piece in [&[1][..], &vec![2; 2 * WRITE_BYTES], &[3]] {
+            upload.push(piece).await.expect("room");
+        }
+        let (mut file, _turn) = upload.finish().await.expect("written");
+        let mut whole = Vec::new();
+        file.seek(SeekFrom::Start(0)).expect("a file");
+        file.read_to_end(&mut whole).expect("readable");
+        assert_eq!(whole, [&[1][..], &vec![2; 2 * WRITE_BYTES], &[3]].concat());
+    }
+}
