@@ -38,7 +38,8 @@ fn text(path: &Path) -> &str {
 /// Something of every kind.
 fn everything(server: &Server) {
     let api = server.api();
-    Network::make(&api).with_another_affiliate(&api);
+    Network::make(&api);
+    create(&api, "affiliate", "affiliate_name=Northwind+Traffic&tier=gold");
     create(
         &api,
         "offer",
