@@ -4,9 +4,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::civil::{Date, ISOWeekDate};
+use jiff::civil::{Date, ISOWeekDate, Weekday};
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp, ToSpan, Zoned};
+use jiff::{Timestamp, ToSpan, Zoned};
 use thiserror::Error;
 
 use crate::click::{Click, Disposition};
@@ -211,45 +211,38 @@ impl TimeUnit {
         }
     }
 
-    /// Where the unit that `at` lies in begins, and where the next one does.
-    fn around(self, at: &Zoned) -> Option<(Zoned, Zoned)> {
-        let zone = at.time_zone();
-        let days = |from: Date, span: Span| {
-            let until = from.checked_add(span).ok()?;
-            Some((zone.to_zoned(from.at(0, 0, 0, 0)).ok()?, zone.to_zoned(until.at(0, 0, 0, 0)).ok()?))
-        };
+    /// Where the unit that `at` lies in ends.
+    fn end(self, at: &Zoned) -> Option<Zoned> {
+        let midnight = |day: Date| at.time_zone().to_zoned(day.at(0, 0, 0, 0)).ok();
         let date = at.date();
         match self {
             Self::Hour => {
                 // By the clock's own minutes: zones are off by half hours and quarters.
                 let past = i64::from(at.minute()) * 60 + i64::from(at.second());
-                let nanosecond = i64::from(at.subsec_nanosecond());
-                let from = at.checked_sub(past.seconds().nanoseconds(nanosecond)).ok()?;
-                let until = from.checked_add(1.hour()).ok()?;
-                Some((from, until))
+                let left = (3600 - past).seconds().nanoseconds(-i64::from(at.subsec_nanosecond()));
+                at.checked_add(left).ok()
             }
-            Self::Day => days(date, 1.day()),
+            Self::Day => midnight(date.tomorrow().ok()?),
             Self::Week => {
-                let monday = date.iso_week_date();
-                let monday =
-                    ISOWeekDate::new(monday.year(), monday.week(), jiff::civil::Weekday::Monday).ok()?;
-                days(monday.date(), 7.days())
+                let week = date.iso_week_date();
+                let monday = ISOWeekDate::new(week.year(), week.week(), Weekday::Monday).ok()?;
+                midnight(monday.date().checked_add(7.days()).ok()?)
             }
-            Self::Month => days(date.first_of_month(), 1.month()),
+            Self::Month => midnight(date.last_of_month().tomorrow().ok()?),
         }
     }
 
-    /// How rows name the unit that begins at `from`: `2026-11-01T01:00:00-04:00`, `2026-11-01`, `2026-W44`,
+    /// How rows name the unit that `at` lies in: `2026-11-01T01:00:00-04:00`, `2026-11-01`, `2026-W44`,
     /// `2026-11`.
-    fn label(self, from: &Zoned) -> String {
+    fn label(self, at: &Zoned) -> String {
         match self {
-            Self::Hour => from.strftime("%Y-%m-%dT%H:00:00%:z").to_string(),
-            Self::Day => from.strftime("%Y-%m-%d").to_string(),
+            Self::Hour => at.strftime("%Y-%m-%dT%H:00:00%:z").to_string(),
+            Self::Day => at.strftime("%Y-%m-%d").to_string(),
             Self::Week => {
-                let week = from.date().iso_week_date();
+                let week = at.date().iso_week_date();
                 format!("{:04}-W{:02}", week.year(), week.week())
             }
-            Self::Month => from.strftime("%Y-%m").to_string(),
+            Self::Month => at.strftime("%Y-%m").to_string(),
         }
     }
 }
@@ -289,10 +282,11 @@ pub fn periods(from: Timestamp, until: Timestamp, unit: Option<TimeUnit>, zone: 
     let mut periods = Vec::new();
     let mut at = from;
     while at < until {
-        let Some((start, next)) = unit.around(&at.to_zoned(zone.clone())) else { break };
+        let local = at.to_zoned(zone.clone());
+        let Some(end) = unit.end(&local) else { break };
         // A period never ends before it begins, whatever the clocks do.
-        let next = next.timestamp().max(at + 1.nanosecond()).min(until);
-        periods.push(Period { label: unit.label(&start), from: at, until: next });
+        let next = end.timestamp().max(at + 1.nanosecond()).min(until);
+        periods.push(Period { label: unit.label(&local), from: at, until: next });
         at = next;
     }
     periods
@@ -626,6 +620,19 @@ mod tests {
         let hours =
             labels("2026-03-08T06:00:00Z", "2026-03-08T08:00:00Z", TimeUnit::Hour, "America/New_York");
         assert_eq!(hours, ["2026-03-08T01:00:00-05:00", "2026-03-08T03:00:00-04:00"]);
+        // Clocks that are put forward by half an hour: the hour from two is half as long, and is told apart.
+        let hours =
+            labels("2051-09-30T14:30:00Z", "2051-09-30T17:00:00Z", TimeUnit::Hour, "Australia/Lord_Howe");
+        assert_eq!(
+            hours,
+            ["2051-10-01T01:00:00+10:30", "2051-10-01T02:00:00+11:00", "2051-10-01T03:00:00+11:00"]
+        );
+        let hours =
+            labels("2051-04-01T14:00:00Z", "2051-04-01T16:30:00Z", TimeUnit::Hour, "Australia/Lord_Howe");
+        assert_eq!(
+            hours,
+            ["2051-04-02T01:00:00+11:00", "2051-04-02T01:00:00+10:30", "2051-04-02T02:00:00+10:30"]
+        );
         // Half hours off.
         let hours = labels("2026-01-01T18:30:00Z", "2026-01-01T20:30:00Z", TimeUnit::Hour, "Asia/Kolkata");
         assert_eq!(hours, ["2026-01-02T00:00:00+05:30", "2026-01-02T01:00:00+05:30"]);
