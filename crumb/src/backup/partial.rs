@@ -120,7 +120,9 @@ fn mark(path: &Path) -> anyhow::Result<File> {
     let cannot = || format!("{shown} cannot be made");
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            let is_ours = path.join(UNFINISHED).exists() || is_free(path).with_context(cannot)?;
+            // A backup that lacked only its name has lost its mark already, and has its manifest.
+            let is_ours = [UNFINISHED, "manifest.json"].iter().any(|it| path.join(it).exists())
+                || is_free(path).with_context(cannot)?;
             ensure!(is_ours, "{shown} is in the way, and no backup or restore has left it");
         }
         made => made.with_context(cannot)?,
